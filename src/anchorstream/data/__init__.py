@@ -1,0 +1,1 @@
+"""From recordings, or from synthetic speech, to labelled streams."""

@@ -1,0 +1,1 @@
+"""Scoring: events, matching, intervals, operating points and curves. numpy only."""

@@ -1,0 +1,1 @@
+"""Streaming networks: a whole pass equals its steps."""
