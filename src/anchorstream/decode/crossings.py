@@ -1,0 +1,71 @@
+"""Where a smoothed posterior fires: threshold, hysteresis and refractory time."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def crossings(
+    smoothed: NDArray[np.float64],
+    threshold: float,
+    refractory_frames: int,
+    release: float = 1.0,
+    begin: int = 0,
+) -> NDArray[np.intp]:
+    """The frames at which a label fires.
+
+    Frame t fires if ``smoothed[t] >= threshold`` and the label is armed. It is armed at ``begin``; after a
+    detection at d it is armed again from frame ``max(d + refractory_frames, r + 1)`` on, where r is the first
+    frame after d with ``smoothed[r] < release * threshold``.
+
+    Args:
+        smoothed: (T,) smoothed posteriors of one label, finite.
+        threshold: positive.
+        refractory_frames: smallest distance between two detections.
+        release: share of the threshold, in (0, 1].
+        begin: no frame before this one fires.
+
+    Returns:
+        (D,) frame indices, ascending.
+
+    Example:
+        >>> import numpy as np
+        >>> crossings(np.array([0.1, 0.6, 0.7, 0.1, 0.8]), threshold=0.5, refractory_frames=2).tolist()
+        [1, 4]
+    """
+    high = np.flatnonzero(smoothed >= threshold)
+    low = high if release == 1.0 else np.flatnonzero(smoothed >= release * threshold)
+    return crossings_at(high, low, refractory_frames, begin)
+
+
+def crossings_at(
+    high: NDArray[np.intp], low: NDArray[np.intp], refractory_frames: int, begin: int = 0
+) -> NDArray[np.intp]:
+    """`crossings` from index lists: the frames at or above the threshold, and at or above the release.
+
+    Both ascend, and ``high`` is a subset of ``low``. Sweeps over many thresholds keep these lists, which are short
+    where a threshold is worth having.
+    """
+    if begin:
+        high = high[np.searchsorted(high, begin) :]
+        low = low[np.searchsorted(low, begin) :]
+    if not len(high):
+        return high
+
+    # A run is a stretch of `low` without a release in it: at most one detection comes out of each.
+    run_last = low[np.flatnonzero(np.diff(low, append=low[-1] + 2) > 1)]
+    run_of_high = np.searchsorted(run_last, high)
+    is_first = np.diff(run_of_high, prepend=-1) > 0
+    first = high[is_first]
+    if refractory_frames <= 1 or np.all(np.diff(first) >= refractory_frames):
+        return first
+
+    # The refractory time reaches into a later run: go from detection to detection.
+    release_after = run_last[run_of_high] + 1
+    found = []
+    i, n = 0, len(high)
+    while i < n:
+        found.append(i)
+        i = int(high.searchsorted(max(high[i] + refractory_frames, release_after[i])))
+    return high[found]

@@ -1,0 +1,128 @@
+"""The streaming decoder: posteriors in chunks of any length, detections out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from anchorstream.decode.crossings import crossings
+from anchorstream.decode.settings import DecoderSettings
+from anchorstream.decode.smoothing import finite, smooth_after
+from anchorstream.frames import FrameClock
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A label fired.
+
+    Attributes:
+        time_s: the moment at which the frame that fired was known, in seconds from the start of the stream.
+        label: what was detected.
+        score: the smoothed posterior of that frame.
+    """
+
+    time_s: float
+    label: str
+    score: float
+
+
+class Decoder:
+    """Turns the posteriors of one stream into detections, chunk by chunk.
+
+    Any way of cutting the stream into chunks gives the same detections. Labels are independent of each other.
+
+    Args:
+        settings: smoothing, thresholds, hysteresis and refractory time.
+        labels: the K names of the posteriors' columns.
+        clock: when a frame is known.
+
+    Raises:
+        ValueError: if labels are missing or not unique, or if thresholds and labels do not agree.
+
+    Example:
+        >>> decoder = Decoder(DecoderSettings(threshold=0.5), ["yes"], FrameClock(hop_s=0.01))
+        >>> decoder.push([[0.1], [0.2]])
+        []
+        >>> decoder.push([[0.75], [0.8]])
+        [Detection(time_s=0.03, label='yes', score=0.75)]
+    """
+
+    def __init__(self, settings: DecoderSettings, labels: Sequence[str], clock: FrameClock) -> None:
+        if isinstance(labels, str) or not labels or len(set(labels)) != len(labels):
+            raise ValueError(f"labels must be one or more different names, got {labels!r}")
+        if isinstance(settings.threshold, Mapping):
+            unknown = sorted(set(settings.threshold) - set(labels))
+            if unknown:
+                raise ValueError(
+                    f"thresholds for labels {unknown} that are not there; labels are {list(labels)}"
+                )
+        self.settings = settings
+        self.labels = tuple(labels)
+        self.clock = clock
+        self._thresholds = [settings.threshold_of(label) for label in self.labels]
+        self._smoothing_frames = settings.smoothing_frames(clock.hop_s)
+        self._refractory_frames = settings.refractory_frames(clock.hop_s)
+        self.reset()
+
+    def reset(self) -> None:
+        """Goes back to the start of a stream: the next frame is frame 0 and every label is armed."""
+        count = len(self.labels)
+        self._frame = 0  # an integer: days of audio do not drift
+        self._history = np.zeros((self._smoothing_frames - 1, count))
+        self._armed_from = [0] * count  # the first frame after the refractory time
+        self._released = [True] * count
+
+    def push(self, posteriors: ArrayLike) -> list[Detection]:
+        """Takes the next frames and returns the detections among them, in order of time.
+
+        Args:
+            posteriors: (T, K), T >= 0. What is not finite counts as 0.
+
+        Raises:
+            ValueError: if the shape is not (T, K).
+        """
+        chunk = finite(posteriors)
+        if chunk.ndim != 2 or chunk.shape[1] != len(self.labels):
+            raise ValueError(
+                f"posteriors must have shape (frames, {len(self.labels)}) for labels {list(self.labels)}, "
+                f"got {chunk.shape}"
+            )
+        if not len(chunk):
+            return []
+        smoothed = smooth_after(chunk, self._smoothing_frames, self._history, self._frame)
+        if self._smoothing_frames > 1:
+            self._history = np.concatenate([self._history, chunk])[-(self._smoothing_frames - 1) :]
+
+        fired = [
+            (frame, index)
+            for index in range(len(self.labels))
+            for frame in self._fire(smoothed[:, index], index)
+        ]
+        detections = [
+            Detection(
+                self.clock.time_of(self._frame + frame), self.labels[index], float(smoothed[frame, index])
+            )
+            for frame, index in sorted(fired)
+        ]
+        self._frame += len(chunk)
+        return detections
+
+    def _fire(self, smoothed: np.ndarray[tuple[int], np.dtype[np.float64]], index: int) -> list[int]:
+        """The frames of this chunk at which label ``index`` fires; its state moves to the end of the chunk."""
+        threshold, release = self._thresholds[index], self.settings.release
+        begin = max(0, self._armed_from[index] - self._frame)
+        if not self._released[index]:
+            below = smoothed < release * threshold
+            if not below.any():
+                return []
+            self._released[index] = True
+            begin = max(begin, int(below.argmax()) + 1)
+        frames: list[int] = crossings(smoothed, threshold, self._refractory_frames, release, begin).tolist()
+        if frames:
+            last = frames[-1]
+            self._armed_from[index] = self._frame + last + self._refractory_frames
+            self._released[index] = bool((smoothed[last:] < release * threshold).any())
+        return frames

@@ -1,0 +1,111 @@
+"""The settings of the decoder, as they are exported with a model."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+# refractory_s / hop_s is a quotient of decimal fractions; this much of a frame is rounding, not time.
+_ROUNDING_FRAMES = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderSettings:
+    """When a posterior becomes a detection.
+
+    A label fires at the first frame at which its smoothed posterior is at least ``threshold`` while it is armed.
+    It is armed at the start of a stream; after a detection it is armed again once ``refractory_s`` has passed
+    *and* the smoothed posterior has, since the detection, been below ``release * threshold`` for at least one frame.
+
+    Args:
+        threshold: positive; one number, or one for each label. Above 1 a posterior never fires.
+        smoothing_s: length of the causal moving average in seconds; at least one frame is always taken.
+        refractory_s: seconds after a detection in which the same label cannot fire again.
+        release: share of the threshold, in (0, 1], below which the smoothed posterior must fall before the label is
+            armed again.
+
+    Raises:
+        ValueError: if a value lies outside its range.
+        TypeError: if a value is not a number.
+
+    Example:
+        >>> DecoderSettings.from_dict({"threshold": 0.7}).to_dict()
+        {'threshold': 0.7, 'smoothing_s': 0.0, 'refractory_s': 1.0, 'release': 1.0}
+    """
+
+    threshold: float | Mapping[str, float] = 0.5
+    smoothing_s: float = 0.0
+    refractory_s: float = 1.0
+    release: float = 1.0
+
+    def __post_init__(self) -> None:
+        if isinstance(self.threshold, Mapping):
+            if not self.threshold:
+                raise ValueError("threshold must name at least one label, got an empty mapping")
+            # A copy: a frozen object must not change with the caller's dictionary.
+            copy = {str(label): _number(f"threshold[{label!r}]", th) for label, th in self.threshold.items()}
+            object.__setattr__(self, "threshold", copy)
+        else:
+            object.__setattr__(self, "threshold", _number("threshold", self.threshold))
+        for name in ("smoothing_s", "refractory_s", "release"):
+            object.__setattr__(self, name, _number(name, getattr(self, name)))
+
+        thresholds = self.threshold if isinstance(self.threshold, Mapping) else {"": self.threshold}
+        for label, threshold in thresholds.items():
+            if not threshold > 0:
+                where = f"threshold[{label!r}]" if label else "threshold"
+                raise ValueError(f"{where} must be positive, got {threshold}")
+        if self.smoothing_s < 0:
+            raise ValueError(f"smoothing_s must be at least 0 seconds, got {self.smoothing_s}")
+        if self.refractory_s < 0:
+            raise ValueError(f"refractory_s must be at least 0 seconds, got {self.refractory_s}")
+        if not 0 < self.release <= 1:
+            raise ValueError(f"release must lie in (0, 1], got {self.release}")
+
+    def threshold_of(self, label: str) -> float:
+        """The threshold of ``label``.
+
+        Raises:
+            ValueError: if thresholds are given for each label and ``label`` has none.
+        """
+        if not isinstance(self.threshold, Mapping):
+            return self.threshold
+        if label not in self.threshold:
+            raise ValueError(f"no threshold for label {label!r}; there is one for {sorted(self.threshold)}")
+        return self.threshold[label]
+
+    def smoothing_frames(self, hop_s: float) -> int:
+        """The length of the moving average in frames, at least 1."""
+        return max(1, round(self.smoothing_s / hop_s))
+
+    def refractory_frames(self, hop_s: float) -> int:
+        """The smallest distance in frames between two detections of one label."""
+        return max(0, math.ceil(self.refractory_s / hop_s - _ROUNDING_FRAMES))
+
+    def to_dict(self) -> dict[str, Any]:
+        """The settings as JSON-ready values; ``from_dict`` takes them back."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> DecoderSettings:
+        """Settings from a mapping; a key that is left out has its default.
+
+        Raises:
+            ValueError: if a key is unknown or a value lies outside its range.
+            TypeError: if a value is not a number.
+        """
+        known = [field.name for field in fields(cls)]
+        unknown = sorted(set(values) - set(known))
+        if unknown:
+            raise ValueError(f"unknown decoder settings {unknown}; known are {known}")
+        return cls(**values)
+
+
+def _number(name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name} must be a number, got {value!r} of type {type(value).__name__}")
+    if not math.isfinite(value):
+        raise ValueError(f"{name} must be finite, got {value}")
+    return float(value)
