@@ -44,8 +44,8 @@ def crossings_at(
 ) -> NDArray[np.intp]:
     """`crossings` from index lists: the frames at or above the threshold, and at or above the release.
 
-    Both ascend, and ``high`` is a subset of ``low``. Sweeps over many thresholds keep these lists, which are short
-    where a threshold is worth having.
+    Both ascend, and ``high`` is a subset of ``low``. Sweeps over many thresholds keep these lists, which
+    are short where a threshold is worth having.
     """
     if begin:
         high = high[np.searchsorted(high, begin) :]

@@ -111,7 +111,7 @@ class Decoder:
         return detections
 
     def _fire(self, smoothed: np.ndarray[tuple[int], np.dtype[np.float64]], index: int) -> list[int]:
-        """The frames of this chunk at which label ``index`` fires; its state moves to the end of the chunk."""
+        """The frames of this chunk at which label ``index`` fires; moves its state to the chunk's end."""
         threshold, release = self._thresholds[index], self.settings.release
         begin = max(0, self._armed_from[index] - self._frame)
         if not self._released[index]:

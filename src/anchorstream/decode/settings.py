@@ -15,16 +15,17 @@ _ROUNDING_FRAMES = 1e-6
 class DecoderSettings:
     """When a posterior becomes a detection.
 
-    A label fires at the first frame at which its smoothed posterior is at least ``threshold`` while it is armed.
-    It is armed at the start of a stream; after a detection it is armed again once ``refractory_s`` has passed
-    *and* the smoothed posterior has, since the detection, been below ``release * threshold`` for at least one frame.
+    A label fires at the first frame at which its smoothed posterior is at least ``threshold`` while it is
+    armed. It is armed at the start of a stream; after a detection it is armed again once ``refractory_s``
+    has passed *and* the smoothed posterior has, since the detection, been below ``release * threshold`` for
+    at least one frame.
 
     Args:
         threshold: positive; one number, or one for each label. Above 1 a posterior never fires.
         smoothing_s: length of the causal moving average in seconds; at least one frame is always taken.
         refractory_s: seconds after a detection in which the same label cannot fire again.
-        release: share of the threshold, in (0, 1], below which the smoothed posterior must fall before the label is
-            armed again.
+        release: share of the threshold, in (0, 1], below which the smoothed posterior must fall before the
+            label is armed again.
 
     Raises:
         ValueError: if a value lies outside its range.

@@ -9,8 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 def smooth(posteriors: ArrayLike, frames: int) -> NDArray[np.float64]:
     """Causal moving average over the last ``frames`` frames, for a stream that starts with the first row.
 
-    ``s_t = (p_{t-n+1} + ... + p_t) / n`` with ``n = min(t + 1, frames)``: at the start of the stream, the average
-    of the frames there are. What is not finite counts as 0.
+    ``s_t = (p_{t-n+1} + ... + p_t) / n`` with ``n = min(t + 1, frames)``: at the start of the stream, the
+    average of the frames there are. What is not finite counts as 0.
 
     Args:
         posteriors: (T,) or (T, K).
@@ -41,9 +41,9 @@ def smooth_after(
 ) -> NDArray[np.float64]:
     """Smooths a chunk that starts with frame ``first_frame``, after the ``frames - 1`` rows of ``history``.
 
-    Each value depends on its own ``frames`` inputs alone, added in the same order wherever a chunk begins: the
-    result is equal to the last bit for every chunking, which a running sum is not. History before the start of a
-    stream is 0 (``None`` stands for that).
+    Each value depends on its own ``frames`` inputs alone, added in the same order wherever a chunk begins:
+    the result is equal to the last bit for every chunking, which a running sum is not. History before the
+    start of a stream is 0 (``None`` stands for that).
     """
     if frames == 1:
         return chunk
