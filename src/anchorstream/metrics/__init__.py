@@ -1,1 +1,29 @@
 """Scoring: events, matching, intervals, operating points and curves. numpy only."""
+
+from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired_cluster_bootstrap
+from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint
+from anchorstream.metrics.event import Event
+from anchorstream.metrics.intervals import chi_square_quantile, garwood, wilson
+from anchorstream.metrics.matching import Matching, match
+from anchorstream.metrics.stream import PosteriorStream
+from anchorstream.metrics.sweep import sweep
+from anchorstream.metrics.windows import MatchWindow, exposure_s
+
+__all__ = [
+    "RATES_PER_HOUR",
+    "Curve",
+    "Difference",
+    "Event",
+    "MatchWindow",
+    "Matching",
+    "OperatingPoint",
+    "PosteriorStream",
+    "chi_square_quantile",
+    "cluster_bootstrap",
+    "exposure_s",
+    "garwood",
+    "match",
+    "paired_cluster_bootstrap",
+    "sweep",
+    "wilson",
+]

@@ -1,0 +1,195 @@
+"""A detector at all of its thresholds, and at one that was chosen."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.decode import DecoderSettings
+from anchorstream.metrics.bootstrap import cluster_bootstrap
+from anchorstream.metrics.event import Event
+from anchorstream.metrics.intervals import garwood, wilson
+from anchorstream.metrics.windows import MatchWindow
+
+#: False alarms per hour at which a detector is judged.
+RATES_PER_HOUR = (0.5, 1.0, 2.0, 5.0, 10.0)
+
+# rate * hours is a product of decimal fractions; this much of a false alarm is rounding.
+_ROUNDING = 1e-9
+
+
+@dataclass(frozen=True, slots=True)
+class OperatingPoint:
+    """A detector at one threshold. What cannot be said (no event, no hit, no exposure) is ``None``.
+
+    Attributes:
+        label: what is detected.
+        threshold: where it fires.
+        events: how many there were to detect.
+        misses: how many of them were not.
+        miss_rate: misses / events.
+        miss_rate_interval: Wilson, 95%, as if events were independent.
+        miss_rate_speaker_interval: bootstrap over speakers, 95%; ``None`` unless every event has a speaker
+            and there are at least two.
+        false_alarms: detections that hit no event.
+        hours: audio outside the events' windows.
+        false_alarms_per_hour: false_alarms / hours.
+        false_alarms_per_hour_interval: Garwood, 95%; the upper limit is ``None`` without exposure.
+        latency_mean_s: over hits, detection time less anchor time; negative is early.
+        latency_p50_s: median over hits.
+        latency_p90_s: 90th percentile over hits.
+        latency_p95_s: 95th percentile over hits.
+        early_share: share of hits before the anchor.
+    """
+
+    label: str
+    threshold: float
+    events: int
+    misses: int
+    miss_rate: float | None
+    miss_rate_interval: tuple[float, float] | None
+    miss_rate_speaker_interval: tuple[float, float] | None
+    false_alarms: int
+    hours: float
+    false_alarms_per_hour: float | None
+    false_alarms_per_hour_interval: tuple[float, float | None]
+    latency_mean_s: float | None
+    latency_p50_s: float | None
+    latency_p90_s: float | None
+    latency_p95_s: float | None
+    early_share: float | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values: intervals are lists, what cannot be said is ``None``."""
+        values = {name: getattr(self, name) for name in self.__slots__}
+        return {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Curve:
+    """Misses, false alarms and latencies of one label over S thresholds. Made by `sweep`.
+
+    Attributes:
+        label: what is detected.
+        settings: the decoder's settings; its threshold is one of ``thresholds``.
+        window: the matching window.
+        thresholds: (S,) ascending.
+        false_alarms: (S,) detections that hit no event, all streams together.
+        latencies_s: (E, S) detection time less anchor time, NaN where the event was missed.
+        events: (E) in order of the streams.
+        hours: audio outside the events' windows.
+    """
+
+    label: str
+    settings: DecoderSettings
+    window: MatchWindow
+    thresholds: NDArray[np.float64]
+    false_alarms: NDArray[np.int64]
+    latencies_s: NDArray[np.float64]
+    events: tuple[Event, ...]
+    hours: float
+
+    @property
+    def misses(self) -> NDArray[np.int64]:
+        """(S,) events that were missed."""
+        return np.asarray(np.isnan(self.latencies_s).sum(axis=0), dtype=np.int64)
+
+    def at_threshold(self, threshold: float) -> OperatingPoint:
+        """The operating point at one of ``thresholds``.
+
+        Raises:
+            ValueError: if the sweep did not visit it.
+        """
+        return self._point(self._index(threshold))
+
+    def at_false_alarms_per_hour(self, rate: float) -> OperatingPoint:
+        """The point with the fewest misses whose false alarms per hour do not exceed ``rate``.
+
+        Of several, the one with the fewest false alarms; of several still, the lowest threshold, which fires
+        earliest. If the rate can only be kept by silence, that is the point: everything is missed.
+
+        Raises:
+            ValueError: if the rate is negative, or no threshold that was visited keeps to it.
+        """
+        return self._point(self._index_at_rate(rate, self.misses))
+
+    def latencies_at(self, threshold: float) -> NDArray[np.float64]:
+        """(E,) latency of each event at one of ``thresholds``, NaN where it was missed.
+
+        Raises:
+            ValueError: if the sweep did not visit it.
+        """
+        return self.latencies_s[:, self._index(threshold)]
+
+    def mean_miss_rate(self, rates: Sequence[float] = RATES_PER_HOUR) -> float:
+        """Mean of the miss rates at several false alarms per hour: one number to choose a model by.
+
+        Raises:
+            ValueError: if there is no event.
+        """
+        if not self.events:
+            raise ValueError(f"no event of label {self.label!r}: there is no miss rate to choose a model by")
+        misses = self.misses
+        chosen = [self._index_at_rate(rate, misses) for rate in rates]
+        return float(misses[chosen].mean()) / len(self.events)
+
+    def _index(self, threshold: float) -> int:
+        index = int(np.argmin(np.abs(self.thresholds - threshold)))
+        if self.thresholds[index] != threshold:
+            raise ValueError(
+                f"threshold {threshold} was not visited by this sweep: give it to `sweep`, in `thresholds` "
+                "or as the threshold of `settings`"
+            )
+        return index
+
+    def _index_at_rate(self, rate: float, misses: NDArray[np.int64]) -> int:
+        if not rate >= 0:
+            raise ValueError(f"false alarms per hour must be at least 0, got {rate}")
+        allowed = np.flatnonzero(self.false_alarms <= rate * self.hours + _ROUNDING)
+        if not len(allowed):
+            raise ValueError(
+                f"no visited threshold keeps to {rate} false alarms per hour (the fewest are "
+                f"{self.false_alarms.min()} in {self.hours:.3g} h): let `sweep` choose its thresholds"
+            )
+        best = np.lexsort((self.thresholds[allowed], self.false_alarms[allowed], misses[allowed]))[0]
+        return int(allowed[best])
+
+    def _point(self, index: int) -> OperatingPoint:
+        latencies = self.latencies_s[:, index]
+        missed = np.isnan(latencies)
+        hits = latencies[~missed]
+        events, misses = len(missed), int(missed.sum())
+        speakers = [event.speaker for event in self.events]
+        false_alarms = int(self.false_alarms[index])
+        low, high = garwood(false_alarms, self.hours)
+        return OperatingPoint(
+            label=self.label,
+            threshold=float(self.thresholds[index]),
+            events=events,
+            misses=misses,
+            miss_rate=misses / events if events else None,
+            miss_rate_interval=wilson(misses, events) if events else None,
+            miss_rate_speaker_interval=(
+                cluster_bootstrap(missed, speakers)
+                if None not in speakers and len(set(speakers)) > 1
+                else None
+            ),
+            false_alarms=false_alarms,
+            hours=self.hours,
+            false_alarms_per_hour=false_alarms / self.hours if self.hours else None,
+            false_alarms_per_hour_interval=(low, high if math.isfinite(high) else None),
+            latency_mean_s=float(hits.mean()) if len(hits) else None,
+            latency_p50_s=_quantile(hits, 0.5),
+            latency_p90_s=_quantile(hits, 0.9),
+            latency_p95_s=_quantile(hits, 0.95),
+            early_share=float((hits < 0).mean()) if len(hits) else None,
+        )
+
+
+def _quantile(values: NDArray[np.float64], share: float) -> float | None:
+    return float(np.quantile(values, share)) if len(values) else None

@@ -1,0 +1,66 @@
+"""Which thresholds a sweep visits: dense where false alarms and misses change, few elsewhere."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_FEW_FALSE_ALARMS = 40  # every one of the highest background peaks, where one false alarm matters
+_BACKGROUND_STEPS = 120  # beyond them geometric ranks, since false alarms are read on a logarithmic axis
+_EVENT_STEPS = 96  # quantiles of the peaks at events
+# Posteriors closer to 0 or 1 than this are alike; float32 resolves 6e-8 below 1.
+_SMALLEST = 1e-15
+
+
+def choose_thresholds(
+    event_peaks: NDArray[np.float64], background_peaks: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Thresholds that separate peaks, from one at which nearly everything fires to one at which nothing does.
+
+    Each lies midway between two neighbouring peaks on the scale ``log(p / (1 - p))``: there a saturated
+    network's posteriors just below 1 are as far apart as others, and a posterior that comes out a rounding
+    error different on another machine stays on its side.
+
+    Args:
+        event_peaks: (E,) highest smoothed posterior within each event's window.
+        background_peaks: (N,) highest smoothed posteriors outside, one for each stretch that can fire once.
+
+    Returns:
+        (S,) different thresholds, ascending.
+    """
+    peaks = np.unique(np.concatenate([event_peaks, background_peaks, [0.0]]))
+    silent = np.nextafter(1.0, 2.0) if peaks[-1] == 1.0 else _between(peaks[-1:], np.ones(1))[0]
+    above = np.append(_between(peaks[:-1], peaks[1:]), silent)  # above[i] parts peaks[i] from the next one
+
+    background = np.sort(background_peaks)[::-1]
+    ranks = np.unique(
+        np.concatenate(
+            [np.arange(_FEW_FALSE_ALARMS), np.geomspace(1, max(1, len(background)), _BACKGROUND_STEPS) - 1]
+        ).astype(np.intp)
+    )
+    silenced = background[ranks[ranks < len(background)]]
+    events = np.sort(event_peaks)
+    kept = events[np.unique(np.linspace(0, len(events) - 1, min(_EVENT_STEPS, len(events))).astype(np.intp))]
+    return np.unique(
+        np.concatenate(
+            [
+                above[np.searchsorted(peaks, silenced)],
+                above[np.searchsorted(peaks, kept[kept > 0]) - 1],
+                [silent],
+            ]
+        )
+    )
+
+
+def _between(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Thresholds t with ``low < t <= high``, midway on the scale of log odds."""
+    middle = (_log_odds(low) + _log_odds(high)) / 2
+    # exp of the negative magnitude on either side keeps the digits near 0 and near 1.
+    small = np.exp(-np.abs(middle)) / (1 + np.exp(-np.abs(middle)))
+    threshold = np.where(middle < 0, small, 1 - small)
+    return np.where((threshold > low) & (threshold <= high), threshold, high)
+
+
+def _log_odds(posteriors: NDArray[np.float64]) -> NDArray[np.float64]:
+    inside = np.clip(posteriors, _SMALLEST, None)
+    return np.asarray(np.log(inside) - np.log(np.clip(1 - posteriors, _SMALLEST, None)), dtype=np.float64)

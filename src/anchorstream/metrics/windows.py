@@ -1,0 +1,125 @@
+"""The time in which a detection may hit an event, and the time in which it is a false alarm."""
+
+from __future__ import annotations
+
+import heapq
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.metrics.event import Event
+
+# Times are sums of decimal fractions: a detection this close to a window's edge is on it.
+_ROUNDING_S = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class MatchWindow:
+    """A detection hits an event if it lies in ``[start_s - pre_s, anchor_s + post_s]``, ends included.
+
+    Raises:
+        ValueError: if one of them is negative or not finite.
+    """
+
+    pre_s: float
+    post_s: float
+
+    def __post_init__(self) -> None:
+        for name, value in (("pre_s", self.pre_s), ("post_s", self.post_s)):
+            if not (math.isfinite(value) and value >= 0):
+                raise ValueError(f"{name} must be at least 0 seconds, got {value}")
+
+
+class EventWindows:
+    """The windows of the events of one label in one stream, ready to be matched many times.
+
+    Args:
+        events: in any order.
+        window: how far a window reaches before the start and after the anchor.
+    """
+
+    def __init__(self, events: Sequence[Event], window: MatchWindow) -> None:
+        starts = np.array([event.start_s for event in events], dtype=np.float64) - window.pre_s
+        ends = np.array([event.anchor_s for event in events], dtype=np.float64) + window.post_s
+        self.starts_s: NDArray[np.float64] = starts
+        self.ends_s: NDArray[np.float64] = ends
+        order = np.lexsort((ends, starts))
+        starts, ends = starts[order] - _ROUNDING_S, ends[order] + _ROUNDING_S
+        overlaps_next = np.zeros(len(events), dtype=bool)
+        overlaps_next[:-1] = np.maximum.accumulate(ends)[:-1] >= starts[1:]
+        # Windows that overlap share detections and are matched together; all others look for their own
+        # first one.
+        shared = overlaps_next | np.roll(overlaps_next, 1)
+        self._alone = order[~shared]
+        self._alone_start, self._alone_end = starts[~shared], ends[~shared]
+        self._shared = order[shared].tolist()
+        self._shared_start, self._shared_end = starts[shared], ends[shared]
+
+    def __len__(self) -> int:
+        return len(self.starts_s)
+
+    def match(self, times_s: NDArray[np.float64]) -> NDArray[np.intp]:
+        """The largest one-to-one matching between events and detections.
+
+        Detections are taken in order of time, and each one is given to that event still without a detection
+        whose window contains it and ends first. No matching has more hits (Glover 1967), and an event whose
+        window overlaps with no other is hit by the first detection in it.
+
+        Args:
+            times_s: (D,) detection times, ascending.
+
+        Returns:
+            (E,) for each event the index of its detection, -1 for a miss.
+        """
+        hit = np.full(len(self), -1, dtype=np.intp)
+        if not len(times_s):
+            return hit
+        candidate = np.searchsorted(times_s, self._alone_start)
+        found = candidate < len(times_s)
+        found[found] = times_s[candidate[found]] <= self._alone_end[found]
+        hit[self._alone[found]] = candidate[found]
+        if self._shared:
+            self._match_shared(times_s, hit)
+        return hit
+
+    def _match_shared(self, times_s: NDArray[np.float64], hit: NDArray[np.intp]) -> None:
+        first = int(np.searchsorted(times_s, self._shared_start[0]))
+        last = int(np.searchsorted(times_s, self._shared_end.max(), side="right"))
+        starts, ends = self._shared_start.tolist(), self._shared_end.tolist()
+        waiting: list[tuple[float, int]] = []  # (end, position) of the windows that are open
+        opened = 0
+        for detection, time_s in enumerate(times_s[first:last].tolist(), start=first):
+            while opened < len(starts) and starts[opened] <= time_s:
+                heapq.heappush(waiting, (ends[opened], opened))
+                opened += 1
+            while waiting and waiting[0][0] < time_s:
+                heapq.heappop(waiting)
+            if waiting:
+                hit[self._shared[heapq.heappop(waiting)[1]]] = detection
+
+    def covered_s(self, duration_s: float) -> float:
+        """Seconds of ``[0, duration_s]`` that lie in at least one window."""
+        order = np.argsort(self.starts_s, kind="stable")
+        starts = np.clip(self.starts_s[order], 0.0, duration_s)
+        ends = np.clip(self.ends_s[order], 0.0, duration_s)
+        reached = np.concatenate([[0.0], np.maximum.accumulate(ends)])[:-1]
+        return float(np.maximum(0.0, ends - np.maximum(starts, reached)).sum())
+
+
+def exposure_s(events: Sequence[Event], duration_s: float, window: MatchWindow) -> float:
+    """Seconds of a stream outside every event's window: what false alarms per hour are counted over.
+
+    Args:
+        events: the events of one label; those of another label are background to it.
+        duration_s: length of the stream.
+        window: the matching window.
+
+    Example:
+        >>> events = [Event("yes", 1.0, 1.5), Event("yes", 2.0, 2.5)]
+        >>> exposure_s(events, duration_s=10.0, window=MatchWindow(pre_s=0.0, post_s=0.75))
+        7.75
+    """
+    return duration_s - EventWindows(events, window).covered_s(duration_s)
