@@ -53,6 +53,7 @@ grid_posteriors = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(grid_posteriors, st.integers(1, 9))
 def test_smooth_is_the_average_of_the_last_frames(posteriors, frames):
     np.testing.assert_allclose(smooth(posteriors, frames), naive_smooth(posteriors, frames), atol=1e-12)
@@ -68,7 +69,7 @@ def test_smoothing_a_constant_float32_leaves_it_as_it_is():
     assert (smooth(np.full(100, value), 7) == np.float64(value)).all()
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(
     grid_posteriors,
     st.sampled_from([0.1, 0.5, 0.75, 1.0]),
@@ -81,7 +82,7 @@ def test_crossings_equal_the_state_machine(posteriors, threshold, refractory_fra
     assert crossings(smoothed, threshold, refractory_frames, release).tolist() == expected
 
 
-@settings(max_examples=200)
+@settings(max_examples=200, deadline=None)
 @given(
     st.lists(
         st.tuples(*[st.sampled_from([0.0, 0.2, 0.3, 0.5, 0.7, 0.9, math.nan, math.inf])] * 2), max_size=50

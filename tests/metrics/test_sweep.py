@@ -79,7 +79,8 @@ def test_thresholds_that_are_given_are_those_that_are_visited():
 
 
 def test_the_chosen_thresholds_reach_from_nearly_all_hits_to_silence():
-    curve = sweep([random_stream(seed) for seed in range(20)], "yes", DecoderSettings(refractory_s=0), WINDOW)
+    streams = [random_stream(seed) for seed in range(20)]
+    curve = sweep(streams, "yes", DecoderSettings(refractory_s=0), WINDOW)
     assert np.all(np.diff(curve.thresholds) > 0)
     assert curve.misses[-1] == len(curve.events)
     assert curve.false_alarms[-1] == 0
