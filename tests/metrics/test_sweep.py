@@ -100,7 +100,7 @@ def test_saturated_posteriors_are_told_apart():
 
 
 def test_every_number_of_false_alarms_keeps_its_fewest_misses():
-    """The chosen thresholds lose nothing against all values that the posteriors take, where one alarm matters."""
+    """The chosen thresholds lose nothing against a fine grid, where each false alarm matters."""
     streams = [random_stream(seed, frames=1000, events=8) for seed in range(4)]
     options = DecoderSettings(smoothing_s=0.05, refractory_s=0.5)
     curve = sweep(streams, "yes", options, WINDOW)
