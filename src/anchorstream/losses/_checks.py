@@ -26,7 +26,8 @@ def check_number(name: str, value: float, *, minimum: float = 0.0, above: bool =
     """
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    if not math.isfinite(value) or value < minimum or (above and value == minimum):
+    # Comparisons alone: NaN fails them, and a compiled graph can guard them when a schedule moves the value.
+    if not minimum <= value < math.inf or (above and value == minimum):
         raise ValueError(
             f"{name} must be {'more than' if above else 'at least'} {minimum:g} and finite, got {value!r}"
         )

@@ -1,0 +1,123 @@
+import inspect
+import subprocess
+import sys
+
+import pytest
+import torch
+
+from anchorstream import losses
+from anchorstream.losses import LOSS_NAMES, build, loss_options
+
+PAIRS = [
+    (losses.StreamingAnchorLoss, losses.streaming_anchor_loss),
+    (losses.FrameCrossEntropy, losses.frame_cross_entropy),
+    (losses.FocalLoss, losses.focal_loss),
+    (losses.EndFrameLoss, losses.end_frame_loss),
+    (losses.MaxPoolingLoss, losses.max_pooling_loss),
+    (losses.SmoothedMaxPoolingLoss, losses.smoothed_max_pooling_loss),
+]
+CALL = ["logits", "targets", "anchors", "valid", "lengths"]
+LOGITS = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0))
+TARGETS = torch.zeros(2, 30, dtype=torch.long)
+TARGETS[0, 10:15] = 1
+
+
+def make(name):
+    return build(name, class_weight=[0.5, 1.0, 2.0]) if name == "wce" else build(name)
+
+
+@pytest.mark.parametrize(("module", "function"), PAIRS)
+def test_module_and_function_have_the_same_options_and_defaults(module, function):
+    options = dict(inspect.signature(module).parameters)
+    options.pop("anchors", None)  # the rule; in the function, the argument of that name takes it
+    parameters = inspect.signature(function).parameters
+    assert list(parameters)[:5] == CALL
+    assert list(parameters)[5:] == list(options)
+    for name, option in options.items():
+        assert option.kind is parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
+        assert option.default == parameters[name].default
+        assert option.annotation == parameters[name].annotation
+    assert list(inspect.signature(module.forward).parameters)[1:] == CALL
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_every_loss_is_called_alike_and_gives_gradients(name):
+    logits = LOGITS.clone().requires_grad_()
+    anchors = torch.tensor([[14], [-1]])
+    valid = torch.arange(30).expand(2, -1) < 25
+    loss = make(name)
+    value = loss(logits, TARGETS, anchors, valid)
+    assert value.shape == ()
+    value.backward()
+    assert logits.grad.abs().sum() > 0
+    assert torch.equal(value, loss(logits, TARGETS, anchors, lengths=torch.tensor([25, 25])))
+    assert loss(LOGITS[..., 0], TARGETS).isfinite() if name != "wce" else True
+
+
+def test_names_fix_what_they_say():
+    assert [build(name).focal for name in ("sal", "sa+fl", "safl")] == [None, "add", "multiply"]
+    sal = losses.streaming_anchor_loss(LOGITS, TARGETS, peak=5.0, scale=3.0)
+    assert torch.equal(build("sal", peak=5.0, scale=3.0)(LOGITS, TARGETS), sal)
+    wce = losses.frame_cross_entropy(LOGITS, TARGETS, class_weight=[0.5, 1.0, 2.0])
+    assert torch.equal(make("wce")(LOGITS, TARGETS), wce)
+
+
+def test_unknown_names_and_options_are_refused_with_what_there_is():
+    with pytest.raises(ValueError, match="no loss 'asl'; there are sal, sa\\+fl, safl, ce"):
+        build("asl")
+    with pytest.raises(TypeError, match="'sal' has no option peek; its options are peak, floor, scale"):
+        build("sal", peek=3.0)
+    with pytest.raises(TypeError, match="'sal' has no option focal"):
+        build("sal", focal="add")
+    with pytest.raises(TypeError, match="'ce' has no option class_weight"):
+        build("ce", class_weight=[1.0, 2.0])
+    with pytest.raises(TypeError, match="'wce' needs the option class_weight"):
+        build("wce")
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_the_options_of_a_name_build_it(name):
+    options = loss_options(name)
+    if name == "wce":
+        options["class_weight"] = [0.5, 1.0, 2.0]
+    assert torch.equal(build(name, **options)(LOGITS, TARGETS), make(name)(LOGITS, TARGETS))
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_repr_shows_every_option(name):
+    loss = make(name)
+    for option in inspect.signature(type(loss)).parameters:
+        assert f"{option}=" in repr(loss)
+    assert repr(losses.StreamingAnchorLoss(kernel=torch.sigmoid)).count("kernel=sigmoid") == 1
+
+
+def test_rule_of_the_module_gives_way_to_anchors_of_the_call():
+    loss = losses.StreamingAnchorLoss(anchors="onset")
+    onset = losses.streaming_anchor_loss(LOGITS, TARGETS, "onset")
+    assert torch.equal(loss(LOGITS, TARGETS), onset)
+    given = torch.tensor([[20], [3]])
+    expected = losses.streaming_anchor_loss(LOGITS, TARGETS, given)
+    assert torch.equal(loss(LOGITS, TARGETS, given), expected)
+    assert not torch.equal(onset, expected)
+
+
+def test_an_option_changed_takes_effect_at_the_next_call():
+    loss = losses.StreamingAnchorLoss()
+    loss.peak = 3.0
+    assert torch.equal(loss(LOGITS, TARGETS), losses.streaming_anchor_loss(LOGITS, TARGETS, peak=3.0))
+
+
+def test_class_weights_are_saved_and_move_with_the_module():
+    loss = losses.FocalLoss(class_weight=[0.5, 1.0, 2.0]).double()
+    assert loss.class_weight.dtype == torch.float64
+    assert loss.state_dict()["class_weight"].tolist() == [0.5, 1.0, 2.0]
+    assert losses.FocalLoss().state_dict() == {}
+
+
+def test_importing_the_losses_imports_nothing_else_of_the_project():
+    code = (
+        "import sys, anchorstream.losses\n"
+        "print(*sorted(m for m in sys.modules if m.startswith('anchorstream') and '.losses' not in m))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["anchorstream"]
