@@ -51,7 +51,7 @@ def anchors_from_targets(
     edge = torch.ones_like(labels[..., :1], dtype=torch.bool)
     first = torch.cat([edge, changes], dim=-1)
     last = torch.cat([changes, edge], dim=-1)
-    boundary = {"onset": first, "offset": last, "both": first | last}[rule] if labels.shape[-1] else event
+    boundary = {"onset": first, "offset": last, "both": first | last}[rule]
     return boundary & (labels != 0)
 
 
