@@ -116,7 +116,20 @@ class Curve:
         Raises:
             ValueError: if the rate is negative, or no threshold that was visited keeps to it.
         """
-        return self._point(self._index_at_rate(rate, self.misses))
+        return self._point(self.index_at_false_alarms_per_hour(rate))
+
+    def index_at_false_alarms_per_hour(self, rate: float) -> int:
+        """The index in ``thresholds`` of the point that `at_false_alarms_per_hour` describes."""
+        if not rate >= 0:
+            raise ValueError(f"false alarms per hour must be at least 0, got {rate}")
+        allowed = np.flatnonzero(self.false_alarms <= rate * self.hours + _ROUNDING)
+        if not len(allowed):
+            raise ValueError(
+                f"no visited threshold keeps to {rate} false alarms per hour (the fewest are "
+                f"{self.false_alarms.min()} in {self.hours:.3g} h): let `sweep` choose its thresholds"
+            )
+        best = np.lexsort((self.thresholds[allowed], self.false_alarms[allowed], self.misses[allowed]))[0]
+        return int(allowed[best])
 
     def latencies_at(self, threshold: float) -> NDArray[np.float64]:
         """(E,) latency of each event at one of ``thresholds``, NaN where it was missed.
@@ -134,9 +147,8 @@ class Curve:
         """
         if not self.events:
             raise ValueError(f"no event of label {self.label!r}: there is no miss rate to choose a model by")
-        misses = self.misses
-        chosen = [self._index_at_rate(rate, misses) for rate in rates]
-        return float(misses[chosen].mean()) / len(self.events)
+        chosen = [self.index_at_false_alarms_per_hour(rate) for rate in rates]
+        return float(self.misses[chosen].mean()) / len(self.events)
 
     def _index(self, threshold: float) -> int:
         index = int(np.argmin(np.abs(self.thresholds - threshold)))
@@ -146,18 +158,6 @@ class Curve:
                 "or as the threshold of `settings`"
             )
         return index
-
-    def _index_at_rate(self, rate: float, misses: NDArray[np.int64]) -> int:
-        if not rate >= 0:
-            raise ValueError(f"false alarms per hour must be at least 0, got {rate}")
-        allowed = np.flatnonzero(self.false_alarms <= rate * self.hours + _ROUNDING)
-        if not len(allowed):
-            raise ValueError(
-                f"no visited threshold keeps to {rate} false alarms per hour (the fewest are "
-                f"{self.false_alarms.min()} in {self.hours:.3g} h): let `sweep` choose its thresholds"
-            )
-        best = np.lexsort((self.thresholds[allowed], self.false_alarms[allowed], misses[allowed]))[0]
-        return int(allowed[best])
 
     def _point(self, index: int) -> OperatingPoint:
         latencies = self.latencies_s[:, index]

@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from anchorstream.frames import FrameClock
 from anchorstream.metrics.event import Event
 
+_ROUNDING = 1e-3
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PosteriorStream:
@@ -45,8 +47,8 @@ class PosteriorStream:
                 f"{where}posteriors must have shape (frames, {len(self.labels)}) for labels "
                 f"{list(self.labels)}, got {self.posteriors.shape}"
             )
-        # NaN compares as False: one pass over the array, no copy of it.
-        if np.any(self.posteriors < 0) or np.any(self.posteriors > 1):
+        # NaN compares as False. A float16 or float32 softmax may exceed 1 by a rounding error.
+        if np.any(self.posteriors < -_ROUNDING) or np.any(self.posteriors > 1 + _ROUNDING):
             raise ValueError(f"{where}posteriors must lie in [0, 1]; logits need a softmax or sigmoid first")
         FrameClock(self.hop_s, self.delay_s)
         if not (math.isfinite(self.duration_s) and self.duration_s >= 0):

@@ -29,7 +29,7 @@ def choose_thresholds(
         (S,) different thresholds, ascending.
     """
     peaks = np.unique(np.concatenate([event_peaks, background_peaks, [0.0]]))
-    silent = np.nextafter(1.0, 2.0) if peaks[-1] == 1.0 else _between(peaks[-1:], np.ones(1))[0]
+    silent = _between(peaks[-1:], np.ones(1))[0] if peaks[-1] < 1 else np.nextafter(peaks[-1], 2.0)
     above = np.append(_between(peaks[:-1], peaks[1:]), silent)  # above[i] parts peaks[i] from the next one
 
     background = np.sort(background_peaks)[::-1]
