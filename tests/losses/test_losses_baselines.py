@@ -71,11 +71,11 @@ def test_focal_is_the_published_binary_form():
 def test_end_frame_masks_far_frames_but_no_sequence_without_an_anchor():
     logits = torch.zeros(2, 6, 2, requires_grad=True)
     targets = torch.tensor([[0, 0, 1, 1, 0, 0], [0] * 6])
-    loss = end_frame_loss(logits, targets, width=1, reduction="none")
+    loss = end_frame_loss(logits, targets, width_frames=1, reduction="none")
     assert (loss > 0).int().tolist() == [[0, 0, 1, 1, 1, 0], [1] * 6]
-    mean = end_frame_loss(logits, targets, width=1)
+    mean = end_frame_loss(logits, targets, width_frames=1)
     assert mean.item() == pytest.approx(math.log(2))
-    assert end_frame_loss(logits, targets, width=1, reduction="mean").item() == pytest.approx(
+    assert end_frame_loss(logits, targets, width_frames=1, reduction="mean").item() == pytest.approx(
         math.log(2) * 9 / 12
     )
 
@@ -83,7 +83,7 @@ def test_end_frame_masks_far_frames_but_no_sequence_without_an_anchor():
 def test_end_frame_takes_anchors_before_the_rule():
     logits = torch.zeros(1, 6, 2)
     targets = torch.tensor([[0, 0, 1, 1, 0, 0]])
-    loss = end_frame_loss(logits, targets, torch.tensor([[0]]), width=1, reduction="none")
+    loss = end_frame_loss(logits, targets, torch.tensor([[0]]), width_frames=1, reduction="none")
     assert (loss > 0).int().tolist() == [[1, 1, 0, 0, 0, 0]]
 
 
@@ -119,7 +119,9 @@ def test_pooling_agrees_with_loops(seed, num_classes, sigma):
     if sigma is None:
         got = max_pooling_loss(logits, targets, None, valid, reduction="none")
     else:
-        got = smoothed_max_pooling_loss(logits, targets, None, valid, smoothing=sigma, reduction="none")
+        got = smoothed_max_pooling_loss(
+            logits, targets, None, valid, smoothing_frames=sigma, reduction="none"
+        )
     expected = torch.zeros_like(got)
     for row in range(3):
         row_logits, row_valid = logits[row].tolist(), valid[row].tolist()
@@ -141,7 +143,7 @@ def test_pooling_agrees_with_loops(seed, num_classes, sigma):
 
 def test_smoothing_of_almost_nothing_is_max_pooling():
     logits, targets, valid = make_batch(3)
-    smoothed = smoothed_max_pooling_loss(logits, targets, None, valid, smoothing=1e-3)
+    smoothed = smoothed_max_pooling_loss(logits, targets, None, valid, smoothing_frames=1e-3)
     torch.testing.assert_close(smoothed, max_pooling_loss(logits, targets, None, valid))
 
 
@@ -151,7 +153,10 @@ def test_smoothed_pooling_prefers_a_broad_peak_to_a_higher_single_frame():
     logits[0, 6:10] = 3.0
     targets = torch.ones(1, 12, dtype=torch.long)
     assert max_pooling_loss(logits, targets, reduction="none").argmax() == 1
-    assert smoothed_max_pooling_loss(logits, targets, smoothing=1.5, reduction="none").argmax() in (7, 8)
+    assert smoothed_max_pooling_loss(logits, targets, smoothing_frames=1.5, reduction="none").argmax() in (
+        7,
+        8,
+    )
 
 
 LOSSES = [frame_cross_entropy, focal_loss, end_frame_loss, max_pooling_loss, smoothed_max_pooling_loss]
@@ -207,9 +212,9 @@ def test_baselines_compile_into_one_graph(loss):
 
 
 def test_wrong_options_are_refused():
-    with pytest.raises(ValueError, match="width must be more than 0"):
-        end_frame_loss(torch.zeros(1, 2), torch.zeros(1, 2, dtype=torch.long), width=0)
-    with pytest.raises(ValueError, match="smoothing must be more than 0"):
-        smoothed_max_pooling_loss(torch.zeros(1, 2), torch.zeros(1, 2, dtype=torch.long), smoothing=0)
+    with pytest.raises(ValueError, match="width_frames must be more than 0"):
+        end_frame_loss(torch.zeros(1, 2), torch.zeros(1, 2, dtype=torch.long), width_frames=0)
+    with pytest.raises(ValueError, match="smoothing_frames must be more than 0"):
+        smoothed_max_pooling_loss(torch.zeros(1, 2), torch.zeros(1, 2, dtype=torch.long), smoothing_frames=0)
     with pytest.raises(ValueError, match="gamma must be at least 0"):
         FocalLoss(gamma=-1)

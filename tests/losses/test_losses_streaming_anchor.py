@@ -115,7 +115,7 @@ def test_rectangle_on_nothing_is_end_frame_masking():
     masked = streaming_anchor_loss(
         logits, targets, kernel="rectangular", peak=1.0, floor=0.0, scale=2, reduction="none"
     )
-    torch.testing.assert_close(masked, end_frame_loss(logits, targets, width=2, reduction="none"))
+    torch.testing.assert_close(masked, end_frame_loss(logits, targets, width_frames=2, reduction="none"))
     assert (masked == 0).any()
 
 

@@ -24,16 +24,16 @@ def end_frame_loss(
     valid: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
-    width: float = 20.0,
+    width_frames: float = 20.0,
     class_weight: Tensor | Sequence[float] | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "weighted_mean",
     class_dim: int = -1,
 ) -> Tensor:
-    """Cross entropy of the frames within ``width`` of an anchor, and of all frames of sequences without one.
+    """Cross entropy of the frames near an anchor, and of all frames of sequences without one.
 
-    ``l_t = CE_t if |d_t| <= width or the sequence has no anchor else 0``: in a sequence with an anchor this
-    is the Streaming Anchor Loss with the rectangular kernel, ``floor=0`` and ``scale=width``.
+    ``l_t = CE_t if |d_t| <= width_frames or the sequence has no anchor else 0``: in a sequence with an anchor
+    this is the Streaming Anchor Loss with the rectangular kernel, ``floor=0`` and ``scale=width_frames``.
 
     Args:
         logits: (B, T, K) unnormalised, or (B, T) for one sigmoid output, or (B, K, T) with ``class_dim=1``.
@@ -41,7 +41,7 @@ def end_frame_loss(
         anchors: (B, T) bool mask, (B, A) frame indices padded with -1, or a rule; ``None`` = ``"offset"``.
         valid: (B, T) bool, True = a real frame; ``None`` = all are.
         lengths: (B,) integers, the number of valid frames of each row; instead of ``valid``.
-        width: how many frames before and after an anchor count.
+        width_frames: how many frames before and after an anchor count.
         class_weight: (K,) a factor for each class; ``None`` = all 1.
         ignore_index: a target that leaves its frame out.
         reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of valid frames, masked ones included) or
@@ -56,14 +56,16 @@ def end_frame_loss(
 
     Example:
         >>> targets = torch.tensor([[0, 0, 1, 1, 0]])
-        >>> end_frame_loss(torch.zeros(1, 5, 2), targets, width=1, reduction="none")
+        >>> end_frame_loss(torch.zeros(1, 5, 2), targets, width_frames=1, reduction="none")
         tensor([[0.0000, 0.0000, 0.6931, 0.6931, 0.6931]])
     """
-    check_number("width", width, above=True)
+    check_number("width_frames", width_frames, above=True)
     frames = read_frames(logits, targets, valid, lengths, class_dim=class_dim, ignore_index=ignore_index)
     mask = resolve_anchors(anchors, frames.labels, frames.valid)
     ce = cross_entropy(frames)
-    near = temporal_weight(mask, peak=1.0, floor=0.0, scale=width, kernel="rectangular", dtype=ce.dtype)
+    near = temporal_weight(
+        mask, peak=1.0, floor=0.0, scale=width_frames, kernel="rectangular", dtype=ce.dtype
+    )
     weight = torch.where(mask.any(dim=-1, keepdim=True), near, 1.0)
     if class_weight is not None:
         weight = weight * weight_of_class(class_weight, frames)
@@ -85,17 +87,17 @@ class EndFrameLoss(FrameLoss):
     def __init__(
         self,
         *,
-        width: float = 20.0,
+        width_frames: float = 20.0,
         anchors: AnchorRule = "offset",
         class_weight: Tensor | Sequence[float] | None = None,
         ignore_index: int = -100,
         reduction: Reduction = "weighted_mean",
         class_dim: int = -1,
     ) -> None:
-        check_number("width", width, above=True)
+        check_number("width_frames", width_frames, above=True)
         check_rule(anchors)
         super().__init__(
-            width=width,
+            width_frames=width_frames,
             anchors=anchors,
             class_weight=class_weight,
             ignore_index=ignore_index,

@@ -38,7 +38,7 @@ def smoothed_max_pooling_loss(
     valid: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
-    smoothing: float = 5.0,
+    smoothing_frames: float = 5.0,
     class_weight: Tensor | Sequence[float] | None = None,
     ignore_index: int = -100,
     reduction: Reduction = "weighted_mean",
@@ -57,7 +57,7 @@ def smoothed_max_pooling_loss(
         anchors: not used.
         valid: (B, T) bool, True = a real frame; ``None`` = all are. Outside, the posterior is 0.
         lengths: (B,) integers, the number of valid frames of each row; instead of ``valid``.
-        smoothing: the standard deviation of the Gaussian in frames.
+        smoothing_frames: the standard deviation of the Gaussian in frames.
         class_weight: (K,) a factor for each class; ``None`` = all 1.
         ignore_index: a target that leaves its frame out; its posterior is smoothed all the same.
         reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of valid frames) or ``"weighted_mean"`` (/
@@ -73,12 +73,14 @@ def smoothed_max_pooling_loss(
     Example:
         >>> logits = torch.tensor([[-9.0, 9.0, 9.0, 9.0, -9.0]])
         >>> targets = torch.tensor([[0, 1, 1, 1, 0]])
-        >>> smoothed_max_pooling_loss(logits, targets, smoothing=0.5, reduction="none")[0, 2]
+        >>> smoothed_max_pooling_loss(logits, targets, smoothing_frames=0.5, reduction="none")[0, 2]
         tensor(0.0007)
     """
-    check_number("smoothing", smoothing, above=True)
+    check_number("smoothing_frames", smoothing_frames, above=True)
     frames = read_frames(logits, targets, valid, lengths, class_dim=class_dim, ignore_index=ignore_index)
-    cost = torch.where(frames.labels == 0, cross_entropy(frames), -_smoothed_log_posterior(frames, smoothing))
+    cost = torch.where(
+        frames.labels == 0, cross_entropy(frames), -_smoothed_log_posterior(frames, smoothing_frames)
+    )
     weight = best_frames(cost, frames.labels).to(cost.dtype)
     if class_weight is not None:
         weight = weight * weight_of_class(class_weight, frames)
@@ -98,15 +100,15 @@ class SmoothedMaxPoolingLoss(FrameLoss):
     def __init__(
         self,
         *,
-        smoothing: float = 5.0,
+        smoothing_frames: float = 5.0,
         class_weight: Tensor | Sequence[float] | None = None,
         ignore_index: int = -100,
         reduction: Reduction = "weighted_mean",
         class_dim: int = -1,
     ) -> None:
-        check_number("smoothing", smoothing, above=True)
+        check_number("smoothing_frames", smoothing_frames, above=True)
         super().__init__(
-            smoothing=smoothing,
+            smoothing_frames=smoothing_frames,
             class_weight=class_weight,
             ignore_index=ignore_index,
             reduction=reduction,
@@ -114,7 +116,7 @@ class SmoothedMaxPoolingLoss(FrameLoss):
         )
 
 
-def _smoothed_log_posterior(frames: Frames, smoothing: float) -> Tensor:
+def _smoothed_log_posterior(frames: Frames, smoothing_frames: float) -> Tensor:
     """``log q_t`` (B, T) of each frame's own class; of no meaning at background frames."""
     if frames.logits.ndim == 2:
         log_posterior, column = F.logsigmoid(frames.logits).unsqueeze(-1), torch.zeros_like(frames.labels)
@@ -125,9 +127,11 @@ def _smoothed_log_posterior(frames: Frames, smoothing: float) -> Tensor:
     if frames.valid is not None:
         log_posterior = log_posterior.masked_fill(~frames.valid.unsqueeze(-1), _LOG_ZERO)
     batch, num_frames, num_columns = log_posterior.shape
-    reach = math.ceil(_CUT_OFF * smoothing)
+    reach = math.ceil(_CUT_OFF * smoothing_frames)
     shift = torch.arange(2 * reach + 1, device=log_posterior.device)
-    log_filter = torch.log_softmax(-0.5 * ((shift - reach).to(log_posterior.dtype) / smoothing) ** 2, dim=0)
+    log_filter = torch.log_softmax(
+        -0.5 * ((shift - reach).to(log_posterior.dtype) / smoothing_frames) ** 2, dim=0
+    )
     padded = F.pad(log_posterior, (0, 0, reach, reach), value=_LOG_ZERO).flatten(1)
     # In the log domain nothing underflows, however unlikely the event is. The gather touches one class a
     # frame.
