@@ -1,0 +1,212 @@
+"""A whole detector, from samples to logits, with all that is needed to make it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from anchorstream.features.frontend import PCM_TAIL, LogMel
+from anchorstream.features.logmel import LogMelSettings
+from anchorstream.frames import FrameClock
+from anchorstream.models.network import FrameNetwork
+from anchorstream.models.registry import build_model
+from anchorstream.models.streaming import State, StreamingModule
+
+_CONFIG_FILE = "detector.json"
+_WEIGHTS_FILE = "weights.safetensors"
+
+
+def event_posteriors(logits: Tensor) -> Tensor:
+    """The probabilities of the labels, (..., K - 1): softmax over (..., K) without the background column.
+
+    Example:
+        >>> event_posteriors(torch.tensor([0.0, 0.0]))
+        tensor([0.5000])
+    """
+    return logits.softmax(dim=-1)[..., 1:]
+
+
+class StreamingDetector(StreamingModule):
+    """Front end and network as one streaming module: samples (B, N) to logits (B, N // hop_samples, K).
+
+    Args:
+        frontend: from samples to features.
+        network: from features to logits.
+        labels: what is detected; class ``i + 1`` of the network is ``labels[i]``, class 0 is background.
+
+    Raises:
+        ValueError: if the parts do not fit together, or a label is empty or named twice.
+
+    Example:
+        >>> detector = StreamingDetector.build("ds-tcn", labels=["computer"])
+        >>> detector(torch.zeros(1, 16_000)).shape
+        torch.Size([1, 100, 2])
+    """
+
+    def __init__(self, frontend: LogMel, network: FrameNetwork, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.labels = tuple(labels)
+        if not all(self.labels) or len(set(self.labels)) < len(self.labels):
+            raise ValueError(f"labels must be names, each of them once, got {list(self.labels)}")
+        if network.classes != len(self.labels) + 1 or network.bands != frontend.settings.bands:
+            raise ValueError(
+                f"{len(self.labels)} labels and {frontend.settings.bands} bands need a network of as many "
+                f"bands and one class more than labels, got {network.bands} bands and {network.classes} classes"
+            )
+        self.frontend = frontend
+        self.network = network
+
+    @classmethod
+    def build(
+        cls,
+        model: str,
+        *,
+        labels: Sequence[str],
+        features: LogMelSettings | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> StreamingDetector:
+        """Makes a detector with a fresh network.
+
+        Args:
+            model: name of the network, one of :data:`anchorstream.models.registry.MODELS`.
+            labels: what is detected.
+            features: settings of the front end.
+            options: options of the network.
+        """
+        frontend = LogMel(features)
+        network = build_model(
+            model, bands=frontend.settings.bands, classes=len(labels) + 1, **(options or {})
+        )
+        return cls(frontend, network, labels)
+
+    @property
+    def hop_samples(self) -> int:
+        """Samples from one frame to the next."""
+        return self.frontend.settings.hop_samples
+
+    @property
+    def clock(self) -> FrameClock:
+        """When the frames are known."""
+        return self.frontend.settings.clock
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self.frontend.mel.device
+
+    @property
+    def parameter_count(self) -> int:
+        """Numbers that are learnt."""
+        return sum(parameter.numel() for parameter in self.parameters())
+
+    @property
+    def state_size(self) -> int:
+        """Numbers that are kept from one step to the next, for one stream."""
+        return sum(tensor.numel() for tensor in self.init_state(1).values())
+
+    @property
+    def receptive_field_s(self) -> float | None:
+        """Seconds of signal that one frame depends on; ``None`` where it is all of the past."""
+        frames = self.network.receptive_field_frames
+        settings = self.frontend.settings
+        if frames is None:
+            return None
+        return ((frames - 1) * settings.hop_samples + settings.window_samples) / settings.sample_rate_hz
+
+    @torch.no_grad()
+    def macs_per_second(self) -> float:
+        """Multiply-accumulates for a second of signal, front end included.
+
+        Those of convolutions and matrix products are counted, by running one hop.
+        """
+        settings = self.frontend.settings
+        with FlopCounterMode(display=False) as counter:
+            self.step(torch.zeros(1, settings.hop_samples, device=self.device), self.init_state(1))
+        return float(counter.get_total_flops()) / 2 * settings.sample_rate_hz / settings.hop_samples
+
+    def fit_normalisation(self, features: Tensor) -> None:
+        """Sets the statistics of the normalisation from training features (B, T, bands), before training."""
+        self.network.normalise.fit(features)
+
+    def init_state(self, batch: int) -> State:
+        """The state of the front end and that of the network."""
+        return {**self.frontend.init_state(batch), **self.network.init_state(batch)}
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Runs whole hops, (B, n * hop_samples), and returns logits (B, n, K) and the state after them."""
+        features, tail = self.frontend.step(x, {PCM_TAIL: state[PCM_TAIL]})
+        logits, memory = self.network.step(features, state)
+        return logits, {**tail, **memory}
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs whole signals (B, N) and returns (B, N // hop_samples, K); an incomplete hop is dropped."""
+        features = self.frontend(x)
+        if features.shape[1] == 0:
+            return x.new_zeros(x.shape[0], 0, self.network.classes)
+        logits: Tensor = self.network(features)
+        return logits
+
+    def to_config(self) -> dict[str, Any]:
+        """All but the weights, JSON-ready; :meth:`from_config` takes it back."""
+        return {
+            "model": self.network.name,
+            "options": self.network.options,
+            "labels": list(self.labels),
+            "features": self.frontend.settings.to_dict(),
+        }
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any]) -> StreamingDetector:
+        """Makes a detector, with a fresh network, from what :meth:`to_config` returned.
+
+        Raises:
+            ValueError: if a key is missing or unknown, or a value is out of range.
+        """
+        expected = {"model", "options", "labels", "features"}
+        if set(config) != expected:
+            raise ValueError(
+                f"a detector's configuration has the keys {sorted(expected)}, got {sorted(config)}"
+            )
+        return cls.build(
+            config["model"],
+            labels=config["labels"],
+            features=LogMelSettings.from_dict(config["features"]),
+            options=config["options"],
+        )
+
+    def save(self, folder: Path) -> None:
+        """Writes ``detector.json`` and ``weights.safetensors`` into ``folder``, made if it is not there."""
+        folder.mkdir(parents=True, exist_ok=True)
+        weights = {name: tensor.contiguous() for name, tensor in self.state_dict().items()}
+        # Beside it first: a crash or a full disk leaves the model that was there.
+        beside = folder / f"{_WEIGHTS_FILE}.tmp"
+        save_file(weights, beside)
+        beside.replace(folder / _WEIGHTS_FILE)
+        beside = folder / f"{_CONFIG_FILE}.tmp"
+        beside.write_text(json.dumps(self.to_config(), indent=1) + "\n", encoding="utf-8")
+        beside.replace(folder / _CONFIG_FILE)
+
+    @classmethod
+    def load(cls, folder: Path) -> StreamingDetector:
+        """Reads what :meth:`save` wrote, in evaluation mode on the CPU.
+
+        Raises:
+            ValueError: if the folder holds no detector, or its files do not fit together.
+        """
+        try:
+            config = json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8"))
+            detector = cls.from_config(config)
+            detector.load_state_dict(load_file(folder / _WEIGHTS_FILE))
+        except (OSError, json.JSONDecodeError, SafetensorError, RuntimeError, TypeError, ValueError) as error:
+            raise ValueError(
+                f"{folder} holds no detector that can be read ({_CONFIG_FILE} and {_WEIGHTS_FILE}): {error}"
+            ) from error
+        return detector.eval()
