@@ -1,0 +1,220 @@
+"""The report: one HTML page that needs no network, and the same numbers as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from anchorstream.report.examples import example_figure, wav_data_uri
+from anchorstream.report.pictures import det_figure, latency_figure, training_figures
+from anchorstream.report.result import SystemResult
+from anchorstream.report.style import drawing, printable, to_svg
+from anchorstream.report.summary import Summary, summarise
+
+#: False alarms per hour in the table at the top; latency is stated at the first of them.
+HEADLINE_RATES = (1.0, 5.0)
+#: All operating points of the page.
+RATES = (0.1, 0.5, 1.0, 5.0)
+
+_KINDS = ("miss", "false alarm", "hit")
+
+
+def write_report(
+    out_dir: Path, title: str, systems: Sequence[SystemResult], context: Mapping[str, object]
+) -> Path:
+    """Writes ``report.html`` and ``report.json`` and returns the path of the page.
+
+    Args:
+        out_dir: made if it is not there; an older report in it is replaced once the new one is complete.
+        title: what stands on top.
+        systems: the first one is the one that the others are compared with.
+        context: what else is to be said (command, date, seed, versions, data, audit): values, lists, or
+            mappings of them, in the order in which they are to stand.
+
+    Raises:
+        ValueError: if there is no system, or two have the same name.
+        OSError: if the files cannot be written.
+    """
+    names = [system.name for system in systems]
+    if not names or len(set(names)) != len(names):
+        raise ValueError(f"a report needs one or more systems with different names, got {names}")
+    rows = {
+        rate: [summarise(system, rate, systems[0] if i else None) for i, system in enumerate(systems)]
+        for rate in RATES
+    }
+    page = (
+        _environment()
+        .get_template("report.html.j2")
+        .render(
+            title=title,
+            verdict=verdict(rows[HEADLINE_RATES[0]]),
+            rates=RATES,
+            headline_rates=HEADLINE_RATES,
+            rows=rows,
+            systems=systems,
+            pictures=_pictures(systems),
+            training=_training(systems),
+            examples=_examples(systems),
+            context=context,
+        )
+    )
+    out_dir.mkdir(parents=True, exist_ok=True)
+    _write(
+        out_dir / "report.json",
+        json.dumps(_json(_document(title, systems, rows, context)), indent=1, allow_nan=False),
+    )
+    path = out_dir / "report.html"
+    _write(path, page)
+    return path
+
+
+def verdict(rows: Sequence[Summary]) -> str:
+    """One sentence for whoever reads no further: who misses fewest, and whether chance could have done it."""
+    rated = [row for row in rows if row.miss_rate is not None]
+    if not rated:
+        return "No events were scored: there are false alarms to count, and nothing to miss."
+    best = min(rated, key=lambda row: row.miss_rate if row.miss_rate is not None else 1.0)
+    rate = f"{best.rate:g} false alarm{'' if best.rate == 1 else 's'} per hour"
+    told = f"At {rate}, {best.system} misses {_percent(best.miss_rate)} of {best.events} events"
+    if best.miss_rate_interval:
+        told += f" (95%: {_percent(best.miss_rate_interval[0])} to {_percent(best.miss_rate_interval[1])})"
+    if len(rows) == 1:
+        return told + "."
+    told += ", the fewest."
+    compared = [(row, row.difference) for row in rows if row.difference is not None]
+    if not compared:
+        return told
+    # Where the baseline itself is best, its closest rival says whether that could be chance.
+    row, difference = min(compared, key=lambda pair: (pair[0] is not best, pair[1].estimate))
+    low, high = 100 * difference.low, 100 * difference.high
+    chance = "which chance could explain" if low <= 0 <= high else "an interval clear of zero"
+    return (
+        f"{told} {row.system} against {rows[0].system}: {100 * difference.estimate:+.1f} points "
+        f"(95%: {low:+.1f} to {high:+.1f}), {chance}."
+    )
+
+
+def _pictures(systems: Sequence[SystemResult]) -> dict[str, Markup]:
+    with drawing():
+        return {
+            "det": Markup(to_svg(det_figure(systems), "Miss rate against false alarms per hour")),
+            "latency": Markup(to_svg(latency_figure(systems, HEADLINE_RATES[0]), "Latency distribution")),
+        }
+
+
+def _training(systems: Sequence[SystemResult]) -> list[Markup]:
+    with drawing():
+        return [Markup(to_svg(figure, f"{name} by epoch")) for name, figure in training_figures(systems)]
+
+
+def _examples(systems: Sequence[SystemResult]) -> list[dict[str, Any]]:
+    """What went wrong comes first."""
+    drawn = []
+    with drawing():
+        for kind in _KINDS:
+            for system in systems:
+                for example in system.examples:
+                    if example.kind == kind:
+                        svg = to_svg(example_figure(example), f"{kind}: {example.title}")
+                        wav = Markup(wav_data_uri(example.samples))
+                        drawn.append(
+                            {"system": system.name, "example": example, "svg": Markup(svg), "wav": wav}
+                        )
+    return drawn
+
+
+def _document(
+    title: str,
+    systems: Sequence[SystemResult],
+    rows: Mapping[float, Sequence[Summary]],
+    context: Mapping[str, object],
+) -> dict[str, Any]:
+    return {
+        "title": title,
+        "summary": [row.to_dict() for rate in RATES for row in rows[rate]],
+        "systems": [
+            {
+                "name": system.name,
+                "label": system.curves[0].label,
+                "decoder": system.curves[0].settings.to_dict(),
+                "window": {"pre_s": system.curves[0].window.pre_s, "post_s": system.curves[0].window.post_s},
+                "chosen_operating_points": [point.to_dict() for point in system.operating_points],
+                "seeds": [
+                    {
+                        "operating_points": {
+                            f"{rate:g}": curve.at_false_alarms_per_hour(rate).to_dict() for rate in RATES
+                        },
+                        "events": len(curve.events),
+                        "hours": curve.hours,
+                        "thresholds": curve.thresholds,
+                        "misses": curve.misses,
+                        "false_alarms": curve.false_alarms,
+                    }
+                    for curve in system.curves
+                ],
+                "training": system.training,
+            }
+            for system in systems
+        ],
+        "context": context,
+    }
+
+
+def _json(value: object) -> Any:  # noqa: ANN401 - that is what JSON is
+    """JSON-ready: arrays become lists, what is no number or no finite one becomes ``None`` or text."""
+    if isinstance(value, Mapping):
+        return {str(key): _json(item) for key, item in value.items()}
+    if isinstance(value, np.ndarray | np.generic):
+        return _json(value.tolist())
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_json(item) for item in value]
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    return str(value)
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes beside and then replaces: a full disk leaves the older file as it was."""
+    beside = path.with_name(path.name + ".part")
+    try:
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("anchorstream.report"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=lambda value: (
+            printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+        ),
+    )
+    environment.filters.update(percent=_percent, ms=_milliseconds, points=lambda share: f"{100 * share:+.1f}")
+    environment.tests.update(
+        table=lambda value: isinstance(value, Mapping), items=lambda value: isinstance(value, list | tuple)
+    )
+    return environment
+
+
+def _percent(share: float | None) -> str:
+    if share is None:
+        return "–"
+    return f"{100 * share:.1f}%"
+
+
+def _milliseconds(time_s: float | None) -> str:
+    return "–" if time_s is None else f"{1000 * time_s:.0f}"

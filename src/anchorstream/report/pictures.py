@@ -1,0 +1,154 @@
+"""Curves of systems against each other: misses against false alarms, latency, training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, PercentFormatter
+
+from anchorstream.report.result import SystemResult
+from anchorstream.report.style import LINES, MUTED, colour_of, drawing, legend_name, new_figure, save
+from anchorstream.report.summary import latencies_at, miss_interval, speakers_of
+
+_RATES_PER_HOUR = np.geomspace(0.1, 30, 100)
+_BAND_EVERY = 3  # an interval is a bootstrap: not at every rate
+_FASTEST_S, _SLOWEST_S = -0.5, 2.0
+
+
+def plot_det(systems: Sequence[SystemResult], path: Path) -> None:
+    """Writes a picture of misses against false alarms per hour; the suffix of ``path`` says the format."""
+    with drawing():
+        save(det_figure(systems), path)
+
+
+def plot_latency(systems: Sequence[SystemResult], path: Path, rate: float = 1.0) -> None:
+    """Writes a picture of the share of events detected by each latency, at ``rate`` false alarms per hour."""
+    with drawing():
+        save(latency_figure(systems, rate), path)
+
+
+def det_figure(systems: Sequence[SystemResult]) -> Figure:
+    """Miss rate against false alarms per hour: mean over seeds, 95% band, each seed as a thin line."""
+    figure, axes = new_figure()
+    highest = 0.0
+    for index, system in enumerate(systems):
+        colour, speakers = colour_of(index), speakers_of(system)
+        by_rate = [np.isnan(latencies_at(system, rate)) for rate in _RATES_PER_HOUR]
+        if not by_rate[0].shape[1]:
+            continue
+        of_seeds = np.array([missed.mean(axis=1) for missed in by_rate])
+        mean = of_seeds.mean(axis=1)
+        band = np.array([miss_interval(missed, speakers) for missed in by_rate[::_BAND_EVERY]])
+        axes.fill_between(
+            _RATES_PER_HOUR[::_BAND_EVERY], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
+        )
+        if len(system.curves) > 1:
+            axes.plot(_RATES_PER_HOUR, of_seeds, color=colour, alpha=0.3, linewidth=0.7)
+        axes.plot(_RATES_PER_HOUR, mean, color=colour, label=legend_name(system.name))
+        highest = max(highest, float(band[len(band) // 3 :, 1].max()), float(mean.max()))
+    axes.set_xscale("log")
+    axes.set_xlim(_RATES_PER_HOUR[0], _RATES_PER_HOUR[-1])
+    axes.set_ylim(0, min(1.0, max(0.05, 1.08 * highest)))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("false alarms per hour")
+    axes.set_ylabel("events missed")
+    _mark_too_little_audio(axes, systems)
+    _legend(figure, axes)
+    return figure
+
+
+def _mark_too_little_audio(axes: Axes, systems: Sequence[SystemResult]) -> None:
+    """Left of one false alarm in all the audio, a curve is flat because nothing rarer can be counted."""
+    hours = min(curve.hours for system in systems for curve in system.curves)
+    if hours > 0 and 1 / hours > _RATES_PER_HOUR[0]:
+        axes.axvspan(_RATES_PER_HOUR[0], 1 / hours, color=LINES, alpha=0.35, linewidth=0, zorder=0)
+        if 1 / hours > 0.5:  # wide enough for words
+            axes.text(
+                _RATES_PER_HOUR[0] * 1.1,
+                0.03,
+                f"fewer than one\nin {hours:.2g} h of audio",
+                transform=axes.get_xaxis_transform(),
+                color=MUTED,
+                fontsize=9,
+                verticalalignment="bottom",
+            )
+
+
+def latency_figure(systems: Sequence[SystemResult], rate: float) -> Figure:
+    """Share of all events detected by each moment after the anchor; what a curve lacks to 100% was missed."""
+    figure, axes = new_figure()
+    reach = [0.0, 0.2]
+    for index, system in enumerate(systems):
+        latencies_s = latencies_at(system, rate)
+        hits_s = np.sort(latencies_s[~np.isnan(latencies_s)])
+        if not len(hits_s):
+            continue
+        share = np.arange(1, len(hits_s) + 1) / latencies_s.size
+        reach += [float(np.quantile(hits_s, 0.01)), float(np.quantile(hits_s, 0.99))]
+        end_s = max(_SLOWEST_S, hits_s[-1])
+        axes.step(
+            1000 * np.concatenate([[min(_FASTEST_S, hits_s[0])], hits_s, [end_s]]),
+            np.concatenate([[0], share, share[-1:]]),
+            where="post",
+            color=colour_of(index),
+            label=legend_name(system.name),
+        )
+    axes.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
+    axes.set_xlim(1000 * max(_FASTEST_S, min(reach)) - 20, 1000 * min(_SLOWEST_S, max(reach)) + 20)
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("milliseconds after the anchor")
+    axes.set_ylabel("events detected")
+    _legend(figure, axes)
+    return figure
+
+
+def training_figures(systems: Sequence[SystemResult]) -> list[tuple[str, Figure]]:
+    """One figure for each number of the training logs, by epoch, with its name."""
+    names = dict.fromkeys(
+        name
+        for system in systems
+        for row in system.training
+        for name, value in row.items()
+        if name not in ("epoch", "step", "seed") and _is_number(value)
+    )
+    figures = []
+    for name in names:
+        figure, axes = new_figure(4.2, 2.8)
+        for index, system in enumerate(systems):
+            for k, seed in enumerate(dict.fromkeys(str(row.get("seed", "")) for row in system.training)):
+                points = [
+                    (row["epoch"], row[name])
+                    for row in system.training
+                    if str(row.get("seed", "")) == seed
+                    and _is_number(row.get("epoch"))
+                    and _is_number(row.get(name))
+                ]
+                axes.plot(
+                    *np.array(points, dtype=np.float64).reshape(-1, 2).T,
+                    color=colour_of(index),
+                    linewidth=1.3,
+                    label=legend_name(system.name) if k == 0 else None,
+                )
+        axes.set_xlabel("epoch")
+        axes.set_title(legend_name(name))
+        _legend(figure, axes)
+        figures.append((name, figure))
+    return figures
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and bool(np.isfinite(value))
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Above the picture, where it hides nothing; side by side where the names are short."""
+    handles, labels = axes.get_legend_handles_labels()
+    if len(handles) > 1:
+        columns = 3 if sum(map(len, labels)) < 45 else 1
+        figure.legend(handles, labels, loc="outside upper left", ncols=columns)

@@ -1,0 +1,118 @@
+"""The numbers at the top of a report: several seeds of a system at one false-alarm rate."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.metrics import Difference, cluster_bootstrap, garwood, paired_cluster_bootstrap, wilson
+from anchorstream.report.result import SystemResult
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One system at one false-alarm rate, over its seeds.
+
+    Attributes:
+        system: its name.
+        rate: the false alarms per hour that each seed keeps to.
+        seeds: how many there are.
+        events: how many there were to detect.
+        miss_rate: mean over seeds; ``None`` without events.
+        miss_rate_interval: 95%, by ``interval_method``.
+        interval_method: "speakers" (bootstrap over speakers) or "wilson" (where speakers are unknown).
+        miss_rate_by_seed: one for each.
+        false_alarms: all seeds together.
+        false_alarms_per_hour: false alarms over the hours of all seeds; ``None`` without exposure.
+        false_alarms_per_hour_interval: Garwood, 95%, seeds taken as one long recording.
+        latency_p50_s: over the hits of all seeds; ``None`` without a hit.
+        latency_p90_s: likewise.
+        early_share: share of those hits before the anchor.
+        difference: miss rate less that of the first system on the same events; ``None`` for the first
+            system, and where events differ or speakers are unknown.
+    """
+
+    system: str
+    rate: float
+    seeds: int
+    events: int
+    miss_rate: float | None
+    miss_rate_interval: tuple[float, float] | None
+    interval_method: str
+    miss_rate_by_seed: tuple[float, ...]
+    false_alarms: int
+    false_alarms_per_hour: float | None
+    false_alarms_per_hour_interval: tuple[float, float]
+    latency_p50_s: float | None
+    latency_p90_s: float | None
+    early_share: float | None
+    difference: Difference | None
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values by name."""
+        return asdict(self)
+
+
+def summarise(system: SystemResult, rate: float, first: SystemResult | None = None) -> Summary:
+    """Summarises a system at ``rate`` false alarms per hour, against the first system where one is given."""
+    latencies_s = latencies_at(system, rate)
+    missed = np.isnan(latencies_s)
+    hits_s = latencies_s[~missed]
+    events = missed.shape[1]
+    indices = [curve.index_at_false_alarms_per_hour(rate) for curve in system.curves]
+    false_alarms = int(sum(curve.false_alarms[i] for curve, i in zip(system.curves, indices, strict=True)))
+    hours = sum(curve.hours for curve in system.curves)
+    speakers = speakers_of(system)
+    difference = None
+    if first is not None and speakers and first.curves[0].events == system.curves[0].events:
+        theirs = np.isnan(latencies_at(first, rate)).mean(axis=0)
+        difference = paired_cluster_bootstrap(missed.mean(axis=0), theirs, speakers)
+    return Summary(
+        system=system.name,
+        rate=rate,
+        seeds=len(system.curves),
+        events=events,
+        miss_rate=float(missed.mean()) if events else None,
+        miss_rate_interval=miss_interval(missed, speakers),
+        interval_method="speakers" if speakers else "wilson",
+        miss_rate_by_seed=tuple(missed.mean(axis=1).tolist()) if events else (),
+        false_alarms=false_alarms,
+        false_alarms_per_hour=false_alarms / hours if hours else None,
+        false_alarms_per_hour_interval=garwood(false_alarms, hours),
+        latency_p50_s=float(np.quantile(hits_s, 0.5)) if len(hits_s) else None,
+        latency_p90_s=float(np.quantile(hits_s, 0.9)) if len(hits_s) else None,
+        early_share=float((hits_s < 0).mean()) if len(hits_s) else None,
+        difference=difference,
+    )
+
+
+def latencies_at(system: SystemResult, rate: float) -> NDArray[np.float64]:
+    """(seeds, events) latency of each event at the rate, NaN where it was missed."""
+    return np.stack(
+        [curve.latencies_s[:, curve.index_at_false_alarms_per_hour(rate)] for curve in system.curves]
+    )
+
+
+def speakers_of(system: SystemResult) -> list[str]:
+    """The speaker of each event; empty unless all are known and there are at least two."""
+    speakers = [event.speaker for event in system.curves[0].events if event.speaker is not None]
+    known = len(speakers) == len(system.curves[0].events) and len(set(speakers)) > 1
+    return speakers if known else []
+
+
+def miss_interval(missed: NDArray[np.bool_], speakers: Sequence[str]) -> tuple[float, float] | None:
+    """95% interval of the mean miss rate over seeds, (seeds, events).
+
+    Seeds see the same events, so that more seeds do not make more events: events are averaged over seeds
+    first.
+    """
+    of_events = missed.mean(axis=0)
+    if not len(of_events):
+        return None
+    if speakers:
+        return cluster_bootstrap(of_events, speakers)
+    return wilson(round(float(of_events.sum())), len(of_events))
