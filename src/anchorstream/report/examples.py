@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from anchorstream.report.result import Example
-from anchorstream.report.style import BAD, GOOD, INK, MUTED, SERIES, printable
+from anchorstream.report.style import BAD, GOOD, INK, MUTED, SERIES, shortened
 
 SAMPLE_RATE_HZ = 16_000
 
@@ -57,18 +57,20 @@ def example_figure(example: Example) -> Figure:
         below.plot(
             [event.start_s, event.anchor_s], [1.2, 1.2], color=GOOD, linewidth=4, solid_capstyle="butt"
         )
-        above.annotate(
-            printable(event.label),
+        name = above.annotate(
+            shortened(event.label),
             (event.start_s, 1.0),
             xytext=(3, -3),
             textcoords="offset points",
             verticalalignment="top",
             fontsize=10,
-            color=INK,
-            annotation_clip=True,
+            clip_on=True,
         )
+        name.set_in_layout(False)  # a long label is cut; it must not squeeze the picture
     colour = BAD if example.kind == "false alarm" else INK
     for detection in example.detections:
+        if not 0 <= detection.time_s <= duration_s:
+            continue
         above.plot(
             detection.time_s, min(detection.score, 1.0), marker="v", markersize=8, color=colour, clip_on=False
         )

@@ -93,11 +93,11 @@ def verdict(rows: Sequence[Summary]) -> str:
         return told
     # Where the baseline itself is best, its closest rival says whether that could be chance.
     row, difference = min(compared, key=lambda pair: (pair[0] is not best, pair[1].estimate))
-    low, high = 100 * difference.low, 100 * difference.high
+    low, high = difference.low, difference.high
     chance = "which chance could explain" if low <= 0 <= high else "an interval clear of zero"
     return (
-        f"{told} {row.system} against {rows[0].system}: {100 * difference.estimate:+.1f} points "
-        f"(95%: {low:+.1f} to {high:+.1f}), {chance}."
+        f"{told} {row.system} against {rows[0].system}: {_points(difference.estimate)} points "
+        f"(95%: {_points(low)} to {_points(high)}), {chance}."
     )
 
 
@@ -203,7 +203,7 @@ def _environment() -> Environment:
             printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
         ),
     )
-    environment.filters.update(percent=_percent, ms=_milliseconds, points=lambda share: f"{100 * share:+.1f}")
+    environment.filters.update(percent=_percent, ms=_milliseconds, points=_points)
     environment.tests.update(
         table=lambda value: isinstance(value, Mapping), items=lambda value: isinstance(value, list | tuple)
     )
@@ -211,9 +211,11 @@ def _environment() -> Environment:
 
 
 def _percent(share: float | None) -> str:
-    if share is None:
-        return "–"
-    return f"{100 * share:.1f}%"
+    return "–" if share is None else f"{100 * share:.1f}%"
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _milliseconds(time_s: float | None) -> str:

@@ -20,6 +20,8 @@ INK, MUTED, LINES, PAPER = "#1b1f24", "#667079", "#d9dee3", "#fefefe"
 SERIES = ("#0067a5", "#c8500a", "#00805a", "#a8437f", "#8a6d00", "#3d8fb8", "#5b5b5b")
 GOOD, BAD = "#1d7d46", "#c0262d"
 
+_LONGEST_NAME = 40
+
 # In a page the style sheet decides: a colour of the drawing becomes a variable of the page.
 _VARIABLES = {
     INK: "--ink",
@@ -87,9 +89,15 @@ def new_figure(width_in: float = 5.6, height_in: float = 3.6) -> tuple[Figure, A
     return figure, figure.add_subplot()
 
 
+def shortened(name: str) -> str:
+    """A name for a picture: printable, and no longer than a picture can take."""
+    name = printable(name).replace("\n", " ")
+    return name if len(name) <= _LONGEST_NAME else name[: _LONGEST_NAME - 1] + "…"
+
+
 def legend_name(name: str) -> str:
     """A name that a legend shows: those that begin with an underscore would be left out."""
-    return " " + printable(name) if name.startswith("_") else printable(name)
+    return " " + shortened(name) if name.startswith("_") else shortened(name)
 
 
 def to_svg(figure: Figure, description: str) -> str:

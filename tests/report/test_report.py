@@ -1,0 +1,248 @@
+"""The page: complete, offline, harmless whatever names it is given, and the same numbers as the metrics."""
+
+import base64
+import io
+import json
+import re
+import wave
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+
+from anchorstream.decode import DecoderSettings, Detection
+from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
+from anchorstream.report import Example, SystemResult, plot_det, plot_latency, write_report
+from anchorstream.report.examples import log_mel_db, wav_data_uri
+from anchorstream.report.page import verdict
+from anchorstream.report.summary import summarise
+
+WINDOW = MatchWindow(pre_s=0.0, post_s=0.5)
+HOSTILE = '<script>alert("1")</script> & $x^{$ _y \x00 \udcff 食べる'
+
+
+def curve(found=(0, 1, 2), late_s=0.1, speakers=("ann", "bob", "cid", "dee"), false_alarms=2):
+    """Events, of which those in `found` are detected `late_s` after their anchor, and some false alarms."""
+    events = [Event("yes", 10.0 * i + 5, 10.0 * i + 5.5, speaker) for i, speaker in enumerate(speakers)]
+    posteriors = np.zeros((36_000, 1), dtype=np.float32)
+    for index in found:
+        posteriors[round((events[index].anchor_s + late_s) * 10)] = 0.9
+    for index in range(false_alarms):
+        posteriors[1000 + 100 * index] = 0.8 - 0.1 * index
+    stream = PosteriorStream(posteriors, 0.1, 0.0, ["yes"], events, 3600.0)
+    return sweep([stream], "yes", DecoderSettings(), WINDOW)
+
+
+def example(kind="hit", title="one", seconds=1.0):
+    samples = np.random.default_rng(0).uniform(-0.1, 0.1, round(16_000 * seconds)).astype(np.float32)
+    posteriors = np.linspace(0, 1, round(100 * seconds)).astype(np.float32)
+    events = [Event(HOSTILE, 0.2, 0.6)]
+    return Example(kind, title, samples, posteriors, 0.01, 0.01, events, [Detection(0.7, "yes", 0.7)], 0.7)
+
+
+class Page(HTMLParser):
+    """Collects what a browser would load or run, and checks that tags close."""
+
+    VOID = ("meta", "br", "img", "link", "input")
+
+    def __init__(self, text):
+        super().__init__()
+        self.tags, self.addresses, self.handlers, self.open = [], [], [], []
+        self.feed(text)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        if tag not in self.VOID:
+            self.open.append(tag)
+        for name, value in attributes:
+            if name in ("src", "href", "xlink:href", "action", "data"):
+                self.addresses.append(value)
+            if name.startswith("on"):
+                self.handlers.append(name)
+
+    def handle_startendtag(self, tag, attributes):
+        self.handle_starttag(tag, attributes)
+        if tag not in self.VOID:
+            self.open.pop()
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+
+def full_report(folder, name=HOSTILE):
+    training = [
+        {"epoch": e, "seed": s, "loss": 1 / (e + 1), "note": HOSTILE} for s in (0, 1) for e in range(3)
+    ]
+    systems = [
+        SystemResult(
+            "cross entropy", [curve(), curve((0, 1))], [curve().at_threshold(0.5)], [example("miss")]
+        ),
+        SystemResult(
+            name, [curve((0, 1, 2, 3))], [], [example("hit", HOSTILE), example("false alarm")], training
+        ),
+    ]
+    context = {
+        "command": HOSTILE,
+        "versions": {"numpy": np.__version__},
+        "skipped": [HOSTILE],
+        "nan": float("nan"),
+    }
+    return write_report(folder, HOSTILE, systems, context), systems
+
+
+def test_the_page_is_whole_and_needs_nothing_from_outside(tmp_path):
+    path, _ = full_report(tmp_path)
+    page = Page(path.read_text(encoding="utf-8"))
+    assert page.open == []
+    assert page.tags.count("audio") == 3
+    assert page.tags.count("svg") == 2 + 1 + 3  # two curves, one training log, three examples
+    assert not [a for a in page.addresses if not a.startswith(("data:", "#"))]
+    assert "@import" not in path.read_text(encoding="utf-8")
+
+
+def test_hostile_names_stay_text(tmp_path):
+    path, _ = full_report(tmp_path)
+    text = path.read_text(encoding="utf-8")
+    page = Page(text)
+    assert "script" not in page.tags
+    assert page.handlers == []
+    assert "&lt;script&gt;alert" in text
+    assert "\x00" not in text
+
+
+def test_the_json_holds_the_numbers_of_the_metrics(tmp_path):
+    path, systems = full_report(tmp_path)
+
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    document = json.loads((path.parent / "report.json").read_text(encoding="utf-8"), parse_constant=refuse)
+    for told, system in zip(document["systems"], systems, strict=True):
+        assert told["name"] == system.name
+        for seed, expected in zip(told["seeds"], system.curves, strict=True):
+            assert seed["operating_points"]["1"] == expected.at_false_alarms_per_hour(1).to_dict()
+            assert seed["misses"] == expected.misses.tolist()
+            assert seed["false_alarms"] == expected.false_alarms.tolist()
+    assert document["context"]["nan"] is None
+
+
+def test_the_table_at_the_top_by_hand(tmp_path):
+    path, _ = full_report(tmp_path, name="SAL")
+    row = re.search(r'<table class="headline">.*?</table>', path.read_text(encoding="utf-8"), re.DOTALL)[0]
+    cells = [
+        re.sub(r"\s+", " ", re.sub(r"<[^>]*>", " ", cell)).strip()
+        for cell in re.findall(r"<td.*?</td>", row, re.DOTALL)
+    ]
+    # Cross entropy misses one of four events with the first seed and two with the second: 37.5%.
+    assert cells[0] == "cross entropy mean of 2 seeds"
+    assert cells[1].startswith("37.5%")
+    assert cells[6] == "SAL"
+    assert cells[7].startswith("0.0%")
+    assert cells[9].startswith("\N{MINUS SIGN}37.5")
+    assert cells[10:12] == ["100", "100"]
+
+
+@pytest.mark.parametrize(
+    "system",
+    [
+        SystemResult("no events", [curve(found=(), speakers=())]),
+        SystemResult("no hits", [curve(found=())]),
+        SystemResult("no false alarms", [curve(false_alarms=0)]),
+        SystemResult("no speakers", [curve(speakers=(None, None, None, None))]),
+        SystemResult(
+            "no audio",
+            [
+                sweep(
+                    [PosteriorStream(np.zeros((0, 1)), 0.1, 0, ["yes"], [], 0)],
+                    "yes",
+                    DecoderSettings(),
+                    WINDOW,
+                )
+            ],
+        ),
+        SystemResult("an empty example", [curve()], examples=[example(seconds=0.0), example(seconds=0.01)]),
+    ],
+    ids=lambda system: system.name,
+)
+def test_a_report_of_little_is_a_report(tmp_path, system):
+    page = Page(write_report(tmp_path, "little", [system], {}).read_text(encoding="utf-8"))
+    assert page.open == []
+    json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+
+def test_the_verdict_says_whether_chance_could_explain_it():
+    speakers = [f"s{i}" for i in range(12)]
+    base = SystemResult("ce", [curve(range(6), speakers=speakers)])
+
+    def told(found):
+        other = SystemResult("sal", [curve(found, speakers=speakers)])
+        return verdict([summarise(base, 1.0), summarise(other, 1.0, base)])
+
+    clear = told(range(12))
+    assert clear.startswith("At 1 false alarm per hour, sal misses 0.0% of 12 events")
+    assert clear.endswith("an interval clear of zero.")
+    assert "which chance could explain" in told(range(7))
+    # The baseline is best: its rival is told beside it.
+    worse = told(range(1))
+    assert "ce misses 50.0%" in worse
+    assert "sal against ce: +41.7 points" in worse
+
+
+def test_the_interval_of_seeds_counts_events_once():
+    one = summarise(SystemResult("one", [curve()]), 1.0)
+    three = summarise(SystemResult("three", [curve(), curve(), curve()]), 1.0)
+    assert three.miss_rate_interval == one.miss_rate_interval
+
+
+@pytest.mark.parametrize("suffix", ["png", "svg"])
+def test_single_pictures(tmp_path, suffix):
+    systems = [SystemResult("_a$", [curve(), curve()]), SystemResult("食" * 200, [curve(late_s=-0.2)])]
+    for plot in (plot_det, plot_latency):
+        path = tmp_path / "new" / f"{plot.__name__}.{suffix}"
+        plot(systems, path)
+        head = path.read_bytes()[:200]
+        assert head.startswith(b"\x89PNG") if suffix == "png" else b"<?xml" in head
+
+
+def test_the_wav_is_the_samples():
+    samples = np.array([0.0, 0.5, -1.0, 2.0, np.nan], dtype=np.float32)
+    uri = wav_data_uri(samples)
+    with wave.open(io.BytesIO(base64.b64decode(uri.removeprefix("data:audio/wav;base64,")))) as file:
+        assert (file.getnchannels(), file.getframerate(), file.getsampwidth()) == (1, 16_000, 2)
+        values = np.frombuffer(file.readframes(5), dtype="<i2")
+    assert values.tolist() == [0, 16384, -32767, 32767, 0]
+
+
+def test_the_spectrogram_shows_a_tone_in_its_band():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(16_000) / 16_000).astype(np.float32)
+    level_db = log_mel_db(tone)
+    assert level_db.shape == (98, 40)
+    assert (level_db.min(), level_db.max()) == (-70.0, 0.0)
+    # 1000 Hz is 1000 mel of the 2840 at 8 kHz; 41 steps reach there.
+    assert set(level_db.argmax(axis=1).tolist()) == {round(1000 / 2840 * 41) - 1}
+
+
+def test_an_older_report_survives_a_write_that_fails(tmp_path, monkeypatch):
+    path, systems = full_report(tmp_path)
+    before = path.read_bytes()
+    monkeypatch.setattr(
+        "anchorstream.report.page.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full"))
+    )
+    with pytest.raises(OSError, match="full"):
+        write_report(tmp_path, "new", systems, {})
+    assert path.read_bytes() == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["report.html", "report.json"]
+
+
+def test_wrong_results_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="no curve"):
+        SystemResult("a", [])
+    with pytest.raises(ValueError, match="same label and events"):
+        SystemResult("a", [curve(), curve(speakers=("ann",), found=())])
+    with pytest.raises(ValueError, match="kind must be one of"):
+        example("near miss")
+    with pytest.raises(ValueError, match="one dimension"):
+        Example("hit", "t", np.zeros((2, 2), np.float32), np.zeros(1), 0.01, 0.01, [], [], 0.5)
+    for systems in ([], [SystemResult("a", [curve()])] * 2):
+        with pytest.raises(ValueError, match="different names"):
+            write_report(tmp_path, "t", systems, {})
