@@ -75,6 +75,12 @@ def drawn(reference, detections):
             Matching(((0, 0), (1, 1)), (), ()),
         ),
         (
+            "two events close together, windows apart: the detection belongs to the second",
+            ".....[A......[A.",
+            "............x...",
+            Matching(((1, 0),), (0,), ()),
+        ),
+        (
             "two events close together, one detection that belongs to the second",
             ".....[A...[A....",
             "............x...",

@@ -183,6 +183,16 @@ def test_no_false_alarm_at_any_threshold():
     assert (point.misses, point.false_alarms, point.false_alarms_per_hour) == (0, 0, 0.0)
 
 
+def test_a_hit_inside_the_refractory_time_of_a_false_alarm_is_a_miss():
+    #   reference   .....[..A.......
+    #   posterior   ..x.....x.......   the second one is silent for 1 s after the first
+    stream = drawn_stream((0.2, 0.9), (0.8, 0.9), duration_s=1.6, events=[Event("yes", 0.5, 0.8)])
+    for refractory_s, misses in ((1.0, 1), (0.5, 0)):
+        curve = sweep([stream], "yes", DecoderSettings(refractory_s=refractory_s), MatchWindow(0.2, 0.3))
+        point = curve.at_threshold(0.5)
+        assert (point.misses, point.false_alarms) == (misses, 1)
+
+
 def test_no_event():
     curve = sweep([drawn_stream((500, 1.0))], "yes", DecoderSettings(), WINDOW)
     point = curve.at_false_alarms_per_hour(2)
