@@ -12,17 +12,18 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from anchorstream.report.result import Example
-from anchorstream.report.style import BAD, GOOD, INK, MUTED, SERIES, shortened
+from anchorstream.report.style import BAD, GOOD, INK, MUTED, SERIES, WIDTH_IN, shortened
 
 SAMPLE_RATE_HZ = 16_000
 
 _WINDOW, _HOP, _FFT, _BANDS = 400, 160, 512, 40
 _RANGE_DB = 70.0
+_ON_SPECTROGRAM = "#ffffff"
 
 
 def example_figure(example: Example) -> Figure:
     """Posterior and threshold above the log-mel spectrogram, events and detections through both."""
-    figure = Figure(figsize=(5.6, 3.3), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.25])
 
@@ -49,14 +50,10 @@ def example_figure(example: Example) -> Figure:
     below.set_xlim(0.0, duration_s)
 
     for event in example.events:
-        for axes in (above, below):
-            axes.axvspan(
-                event.start_s, event.anchor_s, color=GOOD, alpha=0.16 if axes is above else 0, linewidth=0
-            )
-            axes.axvline(event.anchor_s, color=GOOD, linewidth=1.6)
-        below.plot(
-            [event.start_s, event.anchor_s], [1.2, 1.2], color=GOOD, linewidth=4, solid_capstyle="butt"
-        )
+        above.axvspan(event.start_s, event.anchor_s, color=GOOD, alpha=0.16, linewidth=0)
+        above.axvline(event.anchor_s, color=GOOD, linewidth=1.6)
+        below.plot([event.start_s, event.anchor_s], [1, 1], color=_ON_SPECTROGRAM, linewidth=3)
+        below.axvline(event.anchor_s, color=_ON_SPECTROGRAM, linewidth=1.4)
         name = above.annotate(
             shortened(event.label),
             (event.start_s, 1.0),
@@ -74,8 +71,8 @@ def example_figure(example: Example) -> Figure:
         above.plot(
             detection.time_s, min(detection.score, 1.0), marker="v", markersize=8, color=colour, clip_on=False
         )
-        for axes in (above, below):
-            axes.axvline(detection.time_s, color=colour, linewidth=1, linestyle=(0, (1, 1.5)))
+        for axes, line in ((above, colour), (below, _ON_SPECTROGRAM)):
+            axes.axvline(detection.time_s, color=line, linewidth=1.1, linestyle=(0, (1, 1.5)))
     return figure
 
 

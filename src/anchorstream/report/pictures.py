@@ -119,7 +119,7 @@ def training_figures(systems: Sequence[SystemResult]) -> list[tuple[str, Figure]
     )
     figures = []
     for name in names:
-        figure, axes = new_figure(4.2, 2.8)
+        figure, axes = new_figure(height_in=3.0)
         for index, system in enumerate(systems):
             for k, seed in enumerate(dict.fromkeys(str(row.get("seed", "")) for row in system.training)):
                 points = [

@@ -20,6 +20,8 @@ INK, MUTED, LINES, PAPER = "#1b1f24", "#667079", "#d9dee3", "#fefefe"
 SERIES = ("#0067a5", "#c8500a", "#00805a", "#a8437f", "#8a6d00", "#3d8fb8", "#5b5b5b")
 GOOD, BAD = "#1d7d46", "#c0262d"
 
+#: Every picture is this wide, so that letters are equally large wherever it stands in a page.
+WIDTH_IN = 5.6
 _LONGEST_NAME = 40
 
 # In a page the style sheet decides: a colour of the drawing becomes a variable of the page.
@@ -82,9 +84,9 @@ def drawing() -> Iterator[None]:
         yield
 
 
-def new_figure(width_in: float = 5.6, height_in: float = 3.6) -> tuple[Figure, Axes]:
+def new_figure(height_in: float = 3.6) -> tuple[Figure, Axes]:
     """An empty figure with one pair of axes."""
-    figure = Figure(figsize=(width_in, height_in), layout="constrained")
+    figure = Figure(figsize=(WIDTH_IN, height_in), layout="constrained")
     FigureCanvasAgg(figure)
     return figure, figure.add_subplot()
 
