@@ -64,7 +64,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """A mixed stream: (N,) float32 samples at ``SAMPLE_RATE_HZ`` and the segments of speech in it, in order of time."""
+    """A mixed stream: (N,) float32 at ``SAMPLE_RATE_HZ``, and its segments of speech in order of time."""
 
     samples: NDArray[np.float32]
     segments: tuple[Segment, ...]

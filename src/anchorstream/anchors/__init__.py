@@ -1,0 +1,1 @@
+"""Where anchors come from when nobody wrote them down."""

@@ -1,0 +1,132 @@
+"""Reads a sound file as mono float32 at ``SAMPLE_RATE_HZ``, or says exactly why it cannot."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import soundfile
+import soxr
+from numpy.typing import NDArray
+
+from anchorstream.data.clip import SAMPLE_RATE_HZ
+
+#: Shorter than this holds no frame of any front end.
+MIN_DURATION_S = 0.02
+#: Longer than this is a recording session, not a clip; it would fill the memory.
+MAX_DURATION_S = 3600.0
+
+# A converter that clipped leaves neighbouring samples at full scale; a loud recording leaves single ones.
+_FULL_SCALE = 0.999
+_CLIPPED_RUN_SAMPLES = 3
+# Programs that write to a pipe cannot know the length beforehand and put about 2 or 4 GiB into the header.
+_STREAMED_BYTES = 2**31 - 2**16
+_WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+
+
+class AudioError(ValueError):
+    """A file that cannot be used as audio; the message names it and the reason."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Audio:
+    """A sound file in memory.
+
+    Attributes:
+        samples: (N,) float32 in [-1, 1], mono at ``SAMPLE_RATE_HZ``.
+        source_rate_hz: the rate in the file.
+        channels: the channels in the file; more than one were averaged.
+        clipped: whether the recording reached full scale and stayed there.
+    """
+
+    samples: NDArray[np.float32]
+    source_rate_hz: int
+    channels: int
+    clipped: bool
+
+    @property
+    def duration_s(self) -> float:
+        """Length in seconds."""
+        return len(self.samples) / SAMPLE_RATE_HZ
+
+    @property
+    def resampled(self) -> bool:
+        """Whether the file had another rate."""
+        return self.source_rate_hz != SAMPLE_RATE_HZ
+
+
+def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> Audio:
+    """Reads any format that libsndfile knows; mixes down to mono and resamples where needed.
+
+    Args:
+        path: the file.
+        max_duration_s: a longer file is refused before its samples are read.
+
+    Raises:
+        AudioError: if the file is missing, no audio, damaged, cut off, shorter than ``MIN_DURATION_S``,
+            longer than ``max_duration_s``, or holds NaN or infinite samples.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise AudioError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'there is no such file'}")
+    try:
+        with soundfile.SoundFile(path) as file:
+            rate_hz, channels, promised = int(file.samplerate), int(file.channels), int(file.frames)
+            _check_length(path, promised / rate_hz, max_duration_s)
+            _check_wav_is_whole(path, file.extra_info)
+            samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
+    except soundfile.LibsndfileError as error:
+        raise AudioError(f"{path}: cannot be decoded: {error.error_string}") from error
+    except OSError as error:
+        raise AudioError(f"{path}: cannot be read: {error.strerror or error}") from error
+    if len(samples) < promised:
+        raise AudioError(
+            f"{path}: damaged: its header promises {promised} samples a channel, "
+            f"only {len(samples)} can be decoded"
+        )
+    finite = np.isfinite(samples)
+    if not finite.all():
+        first = int(np.flatnonzero(~finite.all(axis=1))[0])
+        raise AudioError(
+            f"{path}: {int(np.count_nonzero(~finite))} samples are NaN or infinite, "
+            f"the first at {first / rate_hz:.3f} s"
+        )
+    clipped = any(_is_clipped(samples[:, channel]) for channel in range(channels))
+    mono = samples[:, 0] if channels == 1 else samples.mean(axis=1, dtype=np.float32)
+    if rate_hz != SAMPLE_RATE_HZ:
+        mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
+    # Float files may hold samples on another scale, and a resampler overshoots a little.
+    peak = float(np.abs(mono).max())
+    if peak > 1.0:
+        mono = mono / np.float32(peak)
+    return Audio(np.ascontiguousarray(mono, dtype=np.float32), rate_hz, channels, clipped)
+
+
+def _check_length(path: Path, duration_s: float, max_duration_s: float) -> None:
+    if duration_s == 0:
+        raise AudioError(f"{path}: holds no samples")
+    if duration_s < MIN_DURATION_S:
+        raise AudioError(f"{path}: lasts {duration_s:.4f} s, at least {MIN_DURATION_S} s are needed")
+    if duration_s > max_duration_s:
+        raise AudioError(
+            f"{path}: lasts {duration_s:.0f} s, at most {max_duration_s:.0f} s are read as one recording; "
+            "cut it into pieces"
+        )
+
+
+def _check_wav_is_whole(path: Path, libsndfile_log: str) -> None:
+    """Libsndfile shortens a WAV file that was cut off without an error; only its log says so."""
+    data = _WAV_DATA_CHUNK.search(libsndfile_log)
+    if data and int(data[2]) < int(data[1]) < _STREAMED_BYTES:
+        raise AudioError(
+            f"{path}: cut off: its header promises {data[1]} bytes of samples, {data[2]} are there"
+        )
+
+
+def _is_clipped(samples: NDArray[np.float32]) -> bool:
+    if max(float(samples.max()), -float(samples.min())) < _FULL_SCALE:
+        return False
+    full = (np.abs(samples) >= _FULL_SCALE).astype(np.int8)
+    return bool(np.convolve(full, np.ones(_CLIPPED_RUN_SAMPLES, np.int8)).max() >= _CLIPPED_RUN_SAMPLES)

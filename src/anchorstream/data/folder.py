@@ -1,0 +1,145 @@
+"""A folder of one's own recordings, without a manifest: ``positive/``, ``negative/`` and ``noise/``."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from anchorstream.data.audit import Skipped
+from anchorstream.data.clip import SPLITS, Kind, Split
+from anchorstream.data.manifest import Recording
+
+_KIND_OF_FOLDER: dict[str, Kind] = {"positive": "keyword", "negative": "speech", "noise": "noise"}
+_SHARES: dict[Split, float] = {"train": 0.7, "dev": 0.15, "test": 0.15}
+#: Endings of the formats that libsndfile decodes everywhere.
+AUDIO_ENDINGS = (".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".w64", ".caf")
+
+
+class FolderError(ValueError):
+    """A folder in which there is nothing to train on; the message says what is expected."""
+
+
+@dataclass(frozen=True, slots=True)
+class FolderScan:
+    """What a folder holds.
+
+    Attributes:
+        recordings: every sound file, with its split.
+        ignored: the files that are no sound files.
+        notes: what to know about the splits, in sentences.
+    """
+
+    recordings: tuple[Recording, ...]
+    ignored: tuple[Skipped, ...]
+    notes: tuple[str, ...]
+
+
+def scan_folder(folder: Path, keyword: str = "keyword") -> FolderScan:
+    """Lists the recordings of a folder and splits them into train, dev and test.
+
+    Sub-folders of ``positive`` and ``negative`` are speakers (``positive/anna/*.wav``); the same name in
+    both is the same speaker. Speakers are kept whole; a file whose speaker is not known goes its own way.
+    The split follows from the names alone, about 70 : 15 : 15, and each split gets recordings of each kind
+    where there are three to share.
+
+    Args:
+        folder: holds ``positive/`` (recordings of the keyword) and optionally ``negative/`` (other speech)
+            and ``noise/`` (no speech).
+        keyword: the label of what ``positive/`` holds.
+
+    Raises:
+        FolderError: if the folder is missing or ``positive/`` holds no sound file.
+    """
+    if not folder.is_dir():
+        raise FolderError(f"{folder}: there is no such folder; {_expected()}")
+    recordings, ignored = [], []
+    for name, kind in _KIND_OF_FOLDER.items():
+        for path in sorted((folder / name).rglob("*")):
+            relative = path.relative_to(folder)
+            if not path.is_file() or any(part.startswith(".") for part in relative.parts):
+                continue
+            if path.suffix.lower() not in AUDIO_ENDINGS:
+                ignored.append(Skipped(relative.as_posix(), f"is none of {' '.join(AUDIO_ENDINGS)}"))
+                continue
+            below = relative.parts[1] if len(relative.parts) > 2 else None
+            recordings.append(
+                Recording(
+                    path=relative.as_posix(),
+                    split="train",
+                    kind=kind,
+                    label=keyword if kind == "keyword" else (below if kind == "noise" and below else kind),
+                    speaker=None if kind == "noise" else below,
+                    source="own recordings",
+                )
+            )
+    if not any(recording.kind == "keyword" for recording in recordings):
+        raise FolderError(f"{folder}: no sound file in {folder / 'positive'}; {_expected()}")
+    recordings, notes = _forget_too_few_speakers(recordings)
+    splits = _split_by_group(recordings)
+    return FolderScan(
+        tuple(replace(recording, split=splits[_group(recording)]) for recording in recordings),
+        tuple(ignored),
+        tuple(notes),
+    )
+
+
+def _expected() -> str:
+    return (
+        "expected positive/ with recordings of the keyword, negative/ with other speech, noise/ with noise "
+        "(a sub-folder for each speaker where speakers are known), or a manifest.jsonl"
+    )
+
+
+def _group(recording: Recording) -> str:
+    """What must stay together: a speaker, or a file."""
+    return recording.path if recording.speaker is None else f"speaker {recording.speaker}"
+
+
+def _forget_too_few_speakers(recordings: Sequence[Recording]) -> tuple[list[Recording], list[str]]:
+    """Fewer than three speakers of the keyword cannot fill three splits: then each file goes its own way."""
+    positive = [recording for recording in recordings if recording.kind == "keyword"]
+    speakers = {recording.speaker for recording in positive} - {None}
+    if len({_group(recording) for recording in positive}) >= len(SPLITS):
+        unknown = sum(recording.speaker is None for recording in positive)
+        note = f"the speaker of {unknown} keyword recordings is not known: they are split by file"
+        return list(recordings), [note] if unknown else []
+    note = (
+        f"positive/ has {len(speakers)} speaker(s), too few to share out to {len(SPLITS)} splits: "
+        "split by file, so the test hears voices of the training and its figures flatter"
+    )
+    return [replace(recording, speaker=None) for recording in recordings], [note]
+
+
+def _split_by_group(recordings: Sequence[Recording]) -> Mapping[str, Split]:
+    """Shares the groups of each kind out, largest first, each to the split that lacks most.
+
+    Among groups of one size a hash of the name decides the order, so that it depends on nothing else.
+    """
+    members: dict[Kind, dict[str, int]] = {kind: defaultdict(int) for kind in _KIND_OF_FOLDER.values()}
+    for recording in recordings:
+        members[recording.kind][_group(recording)] += 1
+    chosen: dict[str, Split] = {}
+    for sizes in members.values():
+        total = sum(sizes.values())
+        missing: dict[Split, float] = {split: share * total for split, share in _SHARES.items()}
+        filled = {chosen[group] for group in sizes if group in chosen}
+        for group in sizes.keys() & chosen.keys():
+            missing[chosen[group]] -= sizes[group]
+        open_groups = sorted(sizes.keys() - chosen.keys(), key=lambda group: (-sizes[group], _hash(group)))
+        for position, group in enumerate(open_groups):
+            empty = [split for split in SPLITS if split not in filled]
+            left = len(open_groups) - position
+            # The last groups go to splits that have none yet.
+            candidates = empty if empty and left <= len(empty) else list(SPLITS)
+            split = max(candidates, key=lambda candidate: missing[candidate])
+            chosen[group] = split
+            missing[split] -= sizes[group]
+            filled.add(split)
+    return chosen
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()

@@ -1,0 +1,235 @@
+"""Mixes clips into labelled streams, seeded; the labels follow the samples exactly."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Sequence
+from dataclasses import replace
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import oaconvolve
+
+from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Stream
+from anchorstream.data.mix_settings import MixSettings
+from anchorstream.data.noise import NoiseBed, coloured_noise
+from anchorstream.data.placing import (
+    DeckSupply,
+    Placed,
+    Pools,
+    RandomSupply,
+    Utterance,
+    place,
+    utterances_of,
+)
+
+__all__ = ["EvaluationStreams", "MixError", "MixSettings", "StreamMixer", "evaluation_streams"]
+
+# What a recording holds around its speech is faded over this long, so that neither a click nor the hum of
+# another room marks where an utterance begins.
+_MARGIN_SAMPLES = SAMPLE_RATE_HZ // 10
+_SHORTEST_FADE_SAMPLES = SAMPLE_RATE_HZ // 500
+# A floor of noise lies under everything, this far below the speech: the quietest rooms and microphones have
+# one, and digital silence would tell a model where recordings begin and end.
+_FLOOR_DB = (40.0, 60.0)
+_FLOOR_SAMPLES = 2**18
+
+# Keep the chances of different purposes apart under one seed.
+_FOR_NOISE, _FOR_TRAINING, _FOR_PLAN, _FOR_EVALUATION = range(4)
+
+
+class MixError(ValueError):
+    """Clips from which no stream can be mixed; the message says what is missing."""
+
+
+class _Mixer:
+    """What training and evaluation streams share: the clips, made ready, and the mixing of one stream."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        targets: Collection[str],
+        settings: MixSettings,
+        seed: int,
+        rooms: Sequence[NDArray[np.float32]] | None,
+    ) -> None:
+        if settings.room_probability > 0 and not rooms:
+            raise MixError(
+                f"room_probability is {settings.room_probability}, but there are no rooms; "
+                "pass rooms=make_rooms(...), or set room_probability to 0"
+            )
+        self.settings, self.seed = settings, seed
+        self._rooms = list(rooms or ())
+        speech = utterances_of(clips, targets)
+        # A keyword is never cut; one that no stream can hold is most likely a recording with wrong bounds.
+        longest = round((settings.length_s - settings.tail_s - settings.gap_s[1]) * SAMPLE_RATE_HZ)
+        self.utterances = [item for item in speech if not item.is_target or item.last - item.first <= longest]
+        used = {item.clip.id for item in self.utterances}
+        #: Ids of the clips that cannot be placed: digital silence, or a keyword longer than a stream.
+        self.left_out = tuple(clip.id for clip in clips if clip.kind != "noise" and clip.id not in used)
+        _check_targets(self.utterances, targets)
+        only_targets = all(item.is_target for item in self.utterances)
+        self._event_share = 1.0 if only_targets else settings.event_share
+        rng = np.random.default_rng((seed, _FOR_NOISE))
+        self._noise = NoiseBed([clip for clip in clips if clip.kind == "noise"], rng)
+        self._floor = coloured_noise(_FLOOR_SAMPLES, 1.0, rng)
+
+    @property
+    def synthetic_noise(self) -> bool:
+        """Whether there were no noise clips, so that coloured noise stands in for them."""
+        return self._noise.synthetic
+
+    def _mix(self, placed: Sequence[Placed], rng: np.random.Generator, name: str) -> Stream:
+        settings = self.settings
+        samples = round(settings.length_s * SAMPLE_RATE_HZ)
+        mixture = np.zeros(samples, dtype=np.float32)
+        for item in placed:
+            _add(mixture, item)
+        if rng.random() < settings.room_probability:
+            room = self._rooms[rng.integers(len(self._rooms))]
+            mixture = oaconvolve(mixture, room)[:samples]
+        snr_db = float(rng.uniform(*settings.snr_db))
+        mixture += self._noise.draw(samples, rng) * np.float32(10 ** (-snr_db / 20))
+        floor_gain = np.float32(10 ** (-rng.uniform(*_FLOOR_DB) / 20))
+        mixture += np.resize(np.roll(self._floor, -int(rng.integers(_FLOOR_SAMPLES))), samples) * floor_gain
+        peak = max(float(mixture.max()), -float(mixture.min()))
+        mixture *= np.float32(10 ** (rng.uniform(*settings.gain_db) / 20) / peak)
+        return Stream(mixture, tuple(item.segment() for item in placed), snr_db, name)
+
+
+class StreamMixer(_Mixer):
+    """The endless supply of training streams: stream ``index`` depends on the seed and the index alone.
+
+    Utterances stand at random pauses over continuous noise. All have the same active level, the noise lies
+    ``snr_db`` below it, and a floor of pink noise 40 to 60 dB below it, so that there is never digital
+    silence. In some streams the speech passes through a room. Every stream is then brought to a drawn peak.
+
+    Args:
+        clips: speech and noise of one split.
+        targets: the labels that a detector is to fire at; all other speech is what it must not fire at.
+        settings: how to mix.
+        seed: where chance comes from.
+        rooms: impulse responses with the direct path at sample 0, from
+            :func:`anchorstream.data.rooms.make_rooms`.
+
+    Raises:
+        MixError: if a target has no clip that can be placed, or ``room_probability`` is above 0 without
+            rooms.
+
+    Example:
+        >>> tone = np.sin(np.arange(8000) / 10).astype(np.float32)
+        >>> clip = Clip("tone.wav", tone, "keyword", "tone", "train", start_s=0.1, end_s=0.4)
+        >>> mixer = StreamMixer([clip], ["tone"], MixSettings(room_probability=0), seed=1)
+        >>> stream = mixer.stream(0)
+        >>> stream.duration_s, stream.segments[0].label
+        (8.0, 'tone')
+    """
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        targets: Collection[str],
+        settings: MixSettings,
+        seed: int,
+        rooms: Sequence[NDArray[np.float32]] | None = None,
+    ) -> None:
+        super().__init__(clips, targets, settings, seed, rooms)
+        self._pools = Pools(self.utterances)
+
+    def stream(self, index: int) -> Stream:
+        """Mixes stream ``index``, the same one in every process and in every order."""
+        rng = np.random.default_rng((self.seed, _FOR_TRAINING, index))
+        placed = place(RandomSupply(self._pools, rng), self._event_share, self.settings, rng)
+        return self._mix(placed, rng, f"seed {self.seed}, stream {index}")
+
+
+class EvaluationStreams(_Mixer, Sequence[Stream]):
+    """Streams in which every clip is used equally often; planned at once, mixed when asked for."""
+
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        targets: Collection[str],
+        settings: MixSettings,
+        seed: int,
+        count: int,
+        rooms: Sequence[NDArray[np.float32]] | None = None,
+    ) -> None:
+        super().__init__(clips, targets, settings, seed, rooms)
+        rng = np.random.default_rng((seed, _FOR_PLAN))
+        supply = DeckSupply(self.utterances, rng)
+        self._plans = [place(supply, self._event_share, settings, rng) for _ in range(count)]
+
+    def __len__(self) -> int:
+        return len(self._plans)
+
+    @overload
+    def __getitem__(self, index: int) -> Stream: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[Stream]: ...
+    def __getitem__(self, index: int | slice) -> Stream | list[Stream]:
+        if isinstance(index, slice):
+            return [self[number] for number in range(*index.indices(len(self)))]
+        number = range(len(self))[index]
+        rng = np.random.default_rng((self.seed, _FOR_EVALUATION, number))
+        return self._mix(self._plans[number], rng, f"evaluation seed {self.seed}, stream {number}")
+
+
+def evaluation_streams(
+    clips: Sequence[Clip],
+    targets: Collection[str],
+    settings: MixSettings,
+    seed: int,
+    hours: float,
+    *,
+    length_s: float = 60.0,
+    rooms: Sequence[NDArray[np.float32]] | None = None,
+) -> EvaluationStreams:
+    """Streams to score a detector on: the same for every detector, and fair to every clip.
+
+    Keywords, and other utterances, are each dealt from shuffled decks: before one comes up twice, all came
+    up once.
+
+    Args:
+        clips: speech and noise of one split.
+        targets: the labels that a detector is to fire at.
+        settings: how to mix; ``length_s`` in it is not used. A fixed noise level is ``snr_db=(10.0, 10.0)``.
+        seed: where chance comes from.
+        hours: how much audio, rounded up to whole streams.
+        length_s: length of each stream.
+        rooms: impulse responses, where ``settings.room_probability`` is above 0.
+
+    Raises:
+        MixError: as :class:`StreamMixer`.
+        ValueError: if ``hours`` is not positive.
+    """
+    if not (math.isfinite(hours) and hours > 0):
+        raise ValueError(f"hours must be a positive number, got {hours}")
+    count = math.ceil(round(hours * 3600 / length_s, 6))
+    return EvaluationStreams(clips, targets, replace(settings, length_s=length_s), seed, count, rooms)
+
+
+def _check_targets(utterances: Sequence[Utterance], targets: Collection[str]) -> None:
+    if not targets:
+        raise MixError("targets must name at least one label")
+    found = {item.clip.label for item in utterances}
+    missing = sorted(set(targets) - found)
+    if missing:
+        raise MixError(
+            f"no clip of {', '.join(map(repr, missing))} can be placed; labels there: "
+            f"{', '.join(sorted(found)) or 'none'}"
+        )
+
+
+def _add(mixture: NDArray[np.float32], item: Placed) -> None:
+    """Adds an utterance at its sample, with what its recording holds before and after, faded."""
+    samples = item.utterance.clip.samples
+    before = min(_MARGIN_SAMPLES, item.first, item.at)
+    after = min(_MARGIN_SAMPLES, len(samples) - item.last, len(mixture) - item.end)
+    piece = samples[item.first - before : item.last + after] * item.utterance.gain
+    # Speech itself is faded only where its recording ends with it.
+    for part, fade in ((piece, before), (piece[::-1], after)):
+        length = min(max(fade, _SHORTEST_FADE_SAMPLES), len(piece) // 2)
+        part[:length] *= np.sin(np.linspace(0, np.pi / 2, length, endpoint=False, dtype=np.float32)) ** 2
+    mixture[item.at - before : item.end + after] += piece
