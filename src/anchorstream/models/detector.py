@@ -58,8 +58,8 @@ class StreamingDetector(StreamingModule):
             raise ValueError(f"labels must be names, each of them once, got {list(self.labels)}")
         if network.classes != len(self.labels) + 1 or network.bands != frontend.settings.bands:
             raise ValueError(
-                f"{len(self.labels)} labels and {frontend.settings.bands} bands need a network of as many "
-                f"bands and one class more than labels, got {network.bands} bands and {network.classes} classes"
+                f"{len(self.labels)} labels and {frontend.settings.bands} bands need a network of so many "
+                f"bands and one class more, got {network.bands} bands and {network.classes} classes"
             )
         self.frontend = frontend
         self.network = network
@@ -128,8 +128,11 @@ class StreamingDetector(StreamingModule):
         Those of convolutions and matrix products are counted, by running one hop.
         """
         settings = self.frontend.settings
+        was_training = self.training
+        self.eval()
         with FlopCounterMode(display=False) as counter:
             self.step(torch.zeros(1, settings.hop_samples, device=self.device), self.init_state(1))
+        self.train(was_training)
         return float(counter.get_total_flops()) / 2 * settings.sample_rate_hz / settings.hop_samples
 
     def fit_normalisation(self, features: Tensor) -> None:

@@ -17,9 +17,8 @@ class DSTCN(FrameNetwork):
     """Depthwise-separable TCN: a 1 x 1 convolution, residual blocks of growing dilation, a linear head.
 
     Inside it works on (B, C, 1, T) in channels-last order, which is (B, T, C) in memory: no copy of the
-    features, and on a CPU a block trains in about half the time of one on ``Conv1d`` (49 against 90 ms
-    forward and backward, 64 x 64 channels x 800 frames, one thread). The state of a block is the end of its
-    input, (B, C, 1, (kernel_size - 1) * dilation), zeros at the start of a stream.
+    features, and on a CPU it trains several times as fast as on ``Conv1d``. The state of a block is the end
+    of its input, (B, C, 1, (kernel_size - 1) * dilation), zeros at the start of a stream.
 
     Args:
         bands: features of a frame.
@@ -55,6 +54,7 @@ class DSTCN(FrameNetwork):
         self.expand_norm = nn.BatchNorm2d(channels)
         self.blocks = nn.ModuleList(_Block(channels, kernel_size, dilation) for dilation in self.dilations)
         self.head = detection_head(channels, classes)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
 
     @property
     def options(self) -> dict[str, Any]:
@@ -70,22 +70,27 @@ class DSTCN(FrameNetwork):
         """Zeros for every block."""
         like = self.head.weight
         return {
-            # Channels last as well: joined with a tail in another order, the features would lose theirs.
-            f"block{index}_tail": like.new_zeros(
-                batch, (self.kernel_size - 1) * dilation, 1, self.channels
-            ).transpose(1, 3)
+            f"block{index}_tail": _zeros(like, batch, self.channels, (self.kernel_size - 1) * dilation)
             for index, dilation in enumerate(self.dilations)
         }
 
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs (B, T, bands) from a fresh state and returns logits (B, T, classes)."""
+        return self._run(x, self.init_state(x.shape[0]), whole=True)[0]
+
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
         """Runs (B, T, bands) and returns logits (B, T, classes) and the state after it."""
+        return self._run(x, state, whole=False)
+
+    def _run(self, x: Tensor, state: State, *, whole: bool) -> tuple[Tensor, State]:
         self.check_features(x)
-        x = self.normalise(x).transpose(1, 2).unsqueeze(2)
-        x = F.relu(self.expand_norm(self.expand(x)))
+        hidden = self.expand(self.normalise(x).transpose(1, 2).unsqueeze(2))
+        hidden = F.relu(self.expand_norm(hidden))
         tails: State = {}
         for index, block in enumerate(self.blocks):
-            x, tails[f"block{index}_tail"] = block(x, state[f"block{index}_tail"])
-        logits: Tensor = self.head(x.squeeze(2).transpose(1, 2))
+            name = f"block{index}_tail"
+            hidden, tails[name] = block(hidden, state[name], whole)
+        logits: Tensor = self.head(hidden.squeeze(2).transpose(1, 2))
         return logits, tails
 
 
@@ -103,9 +108,34 @@ class _Block(nn.Module):
         )
         self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
         self.norm = nn.BatchNorm2d(channels)
+        self.dilation = dilation
 
-    def forward(self, x: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, tail: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
         """Runs (B, C, 1, T) after ``tail`` and returns as many frames, and the tail after them."""
         joined = torch.cat((tail, x), dim=3)
-        x = x + F.relu(self.norm(self.pointwise(self.depthwise(joined))))
+        convolved = self._down_columns(joined, x.shape[3]) if whole else self.depthwise(joined)
+        x = x + F.relu(self.norm(self.pointwise(convolved)))
         return x, joined[..., joined.shape[3] - tail.shape[3] :]
+
+    def _down_columns(self, joined: Tensor, frames: int) -> Tensor:
+        """The depthwise convolution in the form in which whole sequences train fast.
+
+        Frames that are a dilation apart are the columns of an image (T / dilation, dilation), a view in
+        channels-last order, and the convolution runs down its columns without a dilation. Processor libraries
+        have no fast gradient for a large dilation: for 8 and 16 this form takes 10 ms forward and backward
+        and the dilated one 100 ms (64 x 64 channels x 800 frames, one thread). A step of one frame would
+        have to fill up a whole row, so steps keep the dilated form.
+        """
+        batch, channels, _, length = joined.shape
+        if missing := -length % self.dilation:
+            # What fills up the last row is cut off again and reaches no other frame.
+            joined = torch.cat((joined, _zeros(joined, batch, channels, missing)), dim=3)
+        image = joined.reshape(batch, channels, -1, self.dilation)
+        # The copy has the strides of a kernel in channels-last order; a view sends the gradient the slow way.
+        kernel = self.depthwise.weight.transpose(2, 3).clone(memory_format=torch.channels_last)
+        return F.conv2d(image, kernel, groups=channels).reshape(batch, channels, 1, -1)[..., :frames]
+
+
+def _zeros(like: Tensor, batch: int, channels: int, frames: int) -> Tensor:
+    """(B, C, 1, T) in channels-last order: joined with frames in another order, the others lose theirs."""
+    return like.new_zeros(batch, 1, frames, channels).permute(0, 3, 1, 2)

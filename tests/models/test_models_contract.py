@@ -1,0 +1,60 @@
+"""The streaming contract, held by the front end, every network and whole detectors."""
+
+import pytest
+import torch
+from streaming_contract import Case, StreamingContract
+
+from anchorstream.features.frontend import LogMel
+from anchorstream.features.logmel import LogMelSettings
+from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.registry import MODELS, build_model
+
+SMALL = LogMelSettings(sample_rate_hz=8000, hop_samples=100, window_samples=100, bands=12, high_hz=3900)
+
+
+def noise(batch, samples):
+    return 0.1 * torch.randn(batch, samples)
+
+
+def features(batch, frames):
+    return torch.randn(batch, frames, 40)
+
+
+def lively(network):
+    """Moves everything away from where it starts: a head near zero would hide every difference."""
+    with torch.no_grad():
+        network.head.weight.normal_()
+        for module in network.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 2.0)
+                module.bias.normal_(std=0.3)
+    network.normalise.fit(3.0 + 2.0 * torch.randn(1, 50, network.bands))
+    return network.eval()
+
+
+def lively_detector(name):
+    detector = StreamingDetector.build(name, labels=["yes", "no"]).eval()
+    lively(detector.network)
+    detector.fit_normalisation(detector.frontend(noise(1, 16_000)))
+    return detector
+
+
+class TestLogMel(StreamingContract):
+    @pytest.fixture(
+        params=[LogMelSettings(), SMALL, LogMelSettings(window_samples=480)], ids=["25ms", "gapless", "30ms"]
+    )
+    def case(self, request):
+        return Case(lambda: LogMel(request.param), noise, unit=request.param.hop_samples, tolerance=1e-4)
+
+
+class TestNetworks(StreamingContract):
+    @pytest.fixture(params=MODELS)
+    def case(self, request):
+        return Case(lambda: lively(build_model(request.param, bands=40, classes=3)), features)
+
+
+class TestDetectors(StreamingContract):
+    @pytest.fixture(params=MODELS)
+    def case(self, request):
+        return Case(lambda: lively_detector(request.param), noise, unit=160, tolerance=1e-4)
