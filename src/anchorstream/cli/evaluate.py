@@ -1,0 +1,95 @@
+"""``anchorstream evaluate``: how often a trained detector misses, how often it fires for nothing, and how late."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from anchorstream.cli.progress import loading_bar
+
+if TYPE_CHECKING:
+    from anchorstream.report import SystemResult
+
+EXAMPLE = """\
+examples:
+  anchorstream evaluate runs/keyword-sal-seed1
+  anchorstream evaluate runs/keyword-sal-seed1 --snr-db 0 --hours 2 --json
+
+Writes report.html and report.json into the run's folder. The detector's threshold is the one that was chosen on dev."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of this command."""
+    parser.epilog = EXAMPLE
+    parser.add_argument("run", type=Path, metavar="RUN", help="a folder that `anchorstream train` wrote")
+    parser.add_argument(
+        "--split", choices=("dev", "test"), default="test", help="which speakers (default: test)"
+    )
+    parser.add_argument("--snr-db", type=float, default=10.0, metavar="DB", help="noise level (default: 10)")
+    parser.add_argument("--hours", type=float, default=1.0, help="length of the streams (default: 1)")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="where the report goes (default: the run's folder)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the operating points as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Scores a run, writes its report, and prints the operating points."""
+    from anchorstream.cli.table import print_table
+    from anchorstream.compare.comparison import Conditions, compare, write_reports
+    from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.run import open_run
+
+    trained = open_run(args.run)
+    conditions = Conditions(args.split, args.snr_db, args.hours)
+    with loading_bar("reading the recordings") as progress:
+        corpus = corpus_of(trained.config, progress)
+    with loading_bar("mixing streams") as progress:
+        comparison = compare({trained.config.loss: [trained]}, corpus, conditions, progress)
+    context = {"data": trained.config.data, "streams": str(conditions), "seed": trained.config.seed}
+    pages = write_reports(
+        comparison,
+        args.out or args.run,
+        f"{trained.folder.name}",
+        {**context, "audit": corpus.audit.to_dict()},
+    )
+    if args.json:
+        print(
+            json.dumps(
+                {
+                    "run": str(args.run),
+                    "streams": str(conditions),
+                    "labels": _as_json(comparison.results, pages),
+                }
+            )
+        )
+        return 0
+    for label, results in comparison.results.items():
+        print_table(f"{label!r}, {conditions}", results)
+        chosen = results[0].operating_points[0]
+        print(
+            f"at the threshold chosen on dev ({chosen.threshold:.3f}): {chosen.misses} of {chosen.events} missed, "
+            f"{chosen.false_alarms} false alarms in {chosen.hours:.2f} h"
+        )
+        print(f"report: {pages[label]}")
+    print(f"next: anchorstream export {args.run}")
+    return 0
+
+
+def _as_json(results: Mapping[str, Sequence[SystemResult]], pages: Mapping[str, Path]) -> dict[str, Any]:
+    from anchorstream.train.scoring import FALSE_ALARM_RATES
+
+    return {
+        label: {
+            "operating_points": [
+                {"rate": rate, **systems[0].curves[0].at_false_alarms_per_hour(rate).to_dict()}
+                for rate in FALSE_ALARM_RATES
+            ],
+            "chosen_on_dev": systems[0].operating_points[0].to_dict(),
+            "report": str(pages[label]),
+        }
+        for label, systems in results.items()
+    }

@@ -1,0 +1,101 @@
+"""The entry: finds the command, imports it alone, and turns errors into one clear line and an exit code.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib
+import os
+import sys
+import traceback
+from collections.abc import Sequence
+
+from anchorstream import __version__
+
+#: Each command is the module ``anchorstream.cli.NAME`` with ``add_arguments(parser)`` and ``run(args) -> exit code``.
+COMMANDS = {
+    "demo": "the whole chain on synthetic speech, or on recordings of one's own",
+    "train": "from a recipe to a trained detector",
+    "evaluate": "misses, false alarms and latency of a trained detector",
+    "export": "one model file that runs without torch",
+    "detect": "a model over audio files",
+    "listen": "a model on the microphone or on standard input",
+    "doctor": "what is installed, what is missing, how to get it",
+}
+
+_EXAMPLE = """\
+examples:
+  anchorstream demo
+  anchorstream train keyword data=my_recordings task.keywords=[computer]
+  anchorstream COMMAND --help"""
+
+_DEBUG = "ANCHORSTREAM_DEBUG"
+
+FAILED, USAGE, INTERRUPTED = 1, 2, 130
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or argv[0] not in COMMANDS:
+        _main_parser().parse_args(argv or ["--help"])
+        return USAGE
+    try:
+        return _run(argv[0], argv[1:])
+    except KeyboardInterrupt:
+        print("\nanchorstream: interrupted; what was finished is kept", file=sys.stderr)
+        return INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has gone (`| head`); the interpreter must not complain about it at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FAILED
+    except (ValueError, OSError, RuntimeError, ImportError) as error:
+        if os.environ.get(_DEBUG):
+            traceback.print_exc()
+        print(f"anchorstream: error: {_explain(error)}", file=sys.stderr)
+        return USAGE if type(error).__name__ == "ConfigError" else FAILED
+
+
+def _run(name: str, argv: Sequence[str]) -> int:
+    command = importlib.import_module(f"anchorstream.cli.{name}")
+    parser = argparse.ArgumentParser(
+        prog=f"anchorstream {name}",
+        description=(command.__doc__ or "").partition(": ")[2].partition("\n")[0],
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--debug", action="store_true", help="show where an error came from")
+    command.add_arguments(parser)
+    # Intermixed, so that options may stand between files and overrides.
+    args = parser.parse_intermixed_args(argv)
+    if args.debug:
+        os.environ[_DEBUG] = "1"
+    code: int = command.run(args)
+    return code
+
+
+def _main_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="anchorstream",
+        description="Trains, measures and runs streaming detectors.",
+        epilog="commands:\n"
+        + "\n".join(f"  {name:9} {line}" for name, line in COMMANDS.items())
+        + "\n\n"
+        + _EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"anchorstream {__version__}")
+    parser.add_argument("command", choices=COMMANDS, metavar="COMMAND", help="what to do, see below")
+    return parser
+
+
+def _explain(error: Exception) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("anchorstream"):
+        return f"this command needs the package {error.name}; install with: pip install 'anchorstream[all]'"
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
+        return f"the disk is full: {error.filename or 'a file'} was not written; free some space and run this again"
+    if isinstance(error, OSError) and error.strerror and error.filename:
+        return f"{error.filename}: {error.strerror}"
+    return str(error) or type(error).__name__

@@ -1,0 +1,53 @@
+"""``anchorstream train``: from a recipe to a trained detector."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+
+from anchorstream.cli.progress import loading_bar
+
+EXAMPLE = """\
+examples:
+  anchorstream train keyword data=my_recordings task.keywords=[computer]
+  anchorstream train my_recipe.yaml loss=ce seed=2 optimiser.epochs=10 --out runs/ce-2
+
+An interrupted training is resumed by the same command. my_recordings holds positive/, negative/ and noise/, or a
+manifest.jsonl (see docs/data.md)."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declares the arguments of this command."""
+    parser.epilog = EXAMPLE
+    parser.add_argument(
+        "recipe", metavar="RECIPE", help="a YAML file, or the name of a shipped recipe: keyword"
+    )
+    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides, such as seed=2 loss=ce")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE-LOSS-seedN)"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Trains, and says what came of it."""
+    from anchorstream.train.config import load_config
+    from anchorstream.train.run import train
+
+    config = load_config(args.recipe, args.overrides)
+    name = f"{Path(args.recipe).stem}-{config.loss.replace('+', '-')}-seed{config.seed}"
+    folder = args.out or Path("runs") / name
+    with loading_bar("reading the recordings") as progress:
+        result = train(config, folder, progress=progress)
+    summary = {"run": str(folder), **(result.summary or {})}
+    if args.json:
+        print(json.dumps(summary))
+    else:
+        print(
+            f"trained {config.model.name} ({summary['parameters']:,} parameters) with {config.loss} into {folder}"
+        )
+        best = f"epoch {summary['best_epoch'] + 1} of {summary['epochs']}"
+        print(f"best on dev: {best}, miss rate {summary['dev_miss_rate']:.1%} (mean over false-alarm rates)")
+        print(f"next: anchorstream evaluate {folder}")
+    return 0

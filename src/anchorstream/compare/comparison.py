@@ -1,0 +1,114 @@
+"""From trained runs to one report that says what won."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from anchorstream import __version__
+from anchorstream.compare.evaluation import ScoredRun, score_systems
+from anchorstream.compare.examples import pick_examples
+from anchorstream.data.clip import Split
+from anchorstream.data.corpus import Corpus
+from anchorstream.report import SystemResult, write_report
+from anchorstream.train.corpus import Progress, scored_streams
+from anchorstream.train.run import Run
+from anchorstream.train.scoring import FeatureStreams
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """The streams that systems are scored on."""
+
+    split: Split = "test"
+    snr_db: float = 10.0
+    hours: float = 1.0
+
+    def __str__(self) -> str:
+        return f"{self.split} split, noise at {self.snr_db:g} dB, {self.hours:g} h"
+
+
+@dataclass(frozen=True, eq=False)
+class Comparison:
+    """What was scored, and what came of it.
+
+    Attributes:
+        results: for each label, one result a system, the baseline first.
+        scored: for each system, its runs on the streams.
+        streams: the labelled streams, with their features.
+    """
+
+    results: dict[str, list[SystemResult]]
+    scored: dict[str, list[ScoredRun]]
+    streams: FeatureStreams
+
+
+def compare(
+    systems: Mapping[str, Sequence[Run]],
+    corpus: Corpus,
+    conditions: Conditions,
+    progress: Progress | None = None,
+) -> Comparison:
+    """Scores every run of every system on the same streams; the first system is the baseline.
+
+    Args:
+        systems: runs by the name of their system, one a seed.
+        corpus: the clips.
+        conditions: the streams.
+        progress: called with (done, total) while streams are mixed.
+    """
+    some_run = next(iter(systems.values()))[0]
+    config = some_run.config
+    mixed = scored_streams(config, corpus, conditions.split, snr_db=conditions.snr_db, hours=conditions.hours)
+    streams = FeatureStreams(some_run.model(), config.task, mixed, progress)
+    scored = score_systems(systems, streams)
+    results = {
+        label: [_result(name, runs, streams, label) for name, runs in scored.items()]
+        for label in some_run.config.task.labels
+    }
+    return Comparison(results, scored, streams)
+
+
+def write_reports(
+    comparison: Comparison, folder: Path, title: str, context: Mapping[str, Any]
+) -> dict[str, Path]:
+    """Writes one report a label, into ``folder`` itself where there is only one, and returns the paths of the pages."""
+    several = len(comparison.results) > 1
+    return {
+        label: write_report(
+            folder / label.replace("/", "_") if several else folder,
+            f"{title}: {label}" if several else title,
+            results,
+            {**context, **provenance()},
+        )
+        for label, results in comparison.results.items()
+    }
+
+
+def provenance() -> dict[str, Any]:
+    """When, and with which versions."""
+    return {
+        "date": datetime.date.today().isoformat(),
+        "versions": {
+            "anchorstream": __version__,
+            "python": platform.python_version(),
+            **{name: metadata.version(name) for name in ("torch", "numpy", "pytorch-lightning")},
+        },
+    }
+
+
+def _result(name: str, runs: Sequence[ScoredRun], streams: FeatureStreams, label: str) -> SystemResult:
+    return SystemResult(
+        name=name,
+        curves=[scored.curves[label] for scored in runs],
+        operating_points=[scored.at_chosen_threshold(label) for scored in runs],
+        examples=pick_examples(runs[0], streams.streams, label),
+        training=[
+            {"seed": scored.run.config.seed, **row} for scored in runs for row in scored.run.training_curve()
+        ],
+    )

@@ -1,0 +1,76 @@
+"""Scores trained runs on the same labelled streams."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from anchorstream.decode import Decoder, DecoderSettings, Detection
+from anchorstream.frames import FrameClock
+from anchorstream.metrics import Curve, OperatingPoint, PosteriorStream, sweep
+from anchorstream.train.run import Run
+from anchorstream.train.scoring import FeatureStreams
+
+#: The false alarms per hour at which the threshold of a shipped detector is chosen, on dev.
+CHOSEN_RATE = 1.0
+
+
+@dataclass(frozen=True, eq=False)
+class ScoredRun:
+    """A run on a set of labelled streams.
+
+    Attributes:
+        run: which.
+        streams: its posteriors.
+        curves: for each label, misses against false alarms over all thresholds.
+        decoder: its decoder, with the thresholds that were chosen on dev.
+    """
+
+    run: Run
+    streams: list[PosteriorStream]
+    curves: dict[str, Curve]
+    decoder: DecoderSettings
+
+    def at_chosen_threshold(self, label: str) -> OperatingPoint:
+        """What the threshold that was chosen on dev gives on these streams."""
+        return self.curves[label].at_threshold(self.decoder.threshold_of(label))
+
+    def detections(self, stream: PosteriorStream) -> list[Detection]:
+        """What the detector fires in one of the streams, with the thresholds that were chosen on dev."""
+        clock = FrameClock(stream.hop_s, stream.delay_s)
+        return Decoder(self.decoder, stream.labels, clock).push(stream.posteriors)
+
+
+def chosen_decoder(run: Run, rate: float = CHOSEN_RATE) -> DecoderSettings:
+    """The task's decoder with the thresholds that keep to ``rate`` false alarms per hour on dev.
+
+    Raises:
+        ValueError: if the run has not finished, or dev was not scored at that rate.
+    """
+    if run.summary is None:
+        raise ValueError(f"{run.folder} holds a run that has not finished: train it again to resume it")
+    thresholds = {}
+    for label, points in run.summary["dev_operating_points"].items():
+        by_rate = {point["rate"]: point["threshold"] for point in points}
+        if rate not in by_rate:
+            known = ", ".join(f"{known:g}" for known in by_rate)
+            raise ValueError(f"no threshold was chosen at {rate:g} false alarms per hour; there are {known}")
+        thresholds[label] = by_rate[rate]
+    return replace(run.config.task.decoder, threshold=thresholds)
+
+
+def score_run(run: Run, streams: FeatureStreams) -> ScoredRun:
+    """Scores one run."""
+    task = run.config.task
+    decoder = chosen_decoder(run)
+    scored = streams.posteriors(run.model())
+    return ScoredRun(
+        run, scored, {label: sweep(scored, label, decoder, task.window) for label in task.labels}, decoder
+    )
+
+
+def score_systems(
+    systems: Mapping[str, Sequence[Run]], streams: FeatureStreams
+) -> dict[str, list[ScoredRun]]:
+    """Scores every run of every system on the same streams."""
+    return {name: [score_run(run, streams) for run in runs] for name, runs in systems.items()}

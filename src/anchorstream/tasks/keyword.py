@@ -1,0 +1,102 @@
+"""Keyword spotting: fire when a keyword has just been spoken.
+
+The anchor is the keyword's end. The positive frames begin near it and last a few hundred milliseconds: only there is
+the whole keyword known, so a network that has heard half a phrase is taught to keep silent.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.data.clip import Stream
+from anchorstream.decode import DecoderSettings
+from anchorstream.frames import FrameClock
+from anchorstream.metrics import Event, MatchWindow
+
+
+@dataclass(frozen=True)
+class KeywordTask:
+    """One keyword or many in one model.
+
+    Args:
+        keywords: what to detect; class ``i + 1`` of the network is ``keywords[i]``, class 0 is everything else.
+        label_before_s: positive frames begin this long before the keyword's end.
+        label_after_s: positive frames last until this long after the keyword's end.
+        early_s: a detection this long before the keyword's start still counts as its hit.
+        late_s: a detection this long after the keyword's end still counts as its hit.
+        smoothing_s: length of the moving average over the posteriors.
+        refractory_s: after a detection there is no other one for this long.
+
+    Raises:
+        ValueError: if no keyword is given, one is given twice, or a time is negative.
+    """
+
+    keywords: tuple[str, ...] = ("computer",)
+    label_before_s: float = 0.0
+    label_after_s: float = 0.4
+    early_s: float = 0.0
+    late_s: float = 0.75
+    smoothing_s: float = 0.05
+    refractory_s: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
+            raise ValueError(f"keywords must name at least one keyword, got {list(self.keywords)}")
+        repeated = sorted({keyword for keyword in self.keywords if self.keywords.count(keyword) > 1})
+        if repeated:
+            raise ValueError(f"each keyword may be named once; named again: {', '.join(repeated)}")
+        for name in ("label_before_s", "label_after_s", "early_s", "late_s", "smoothing_s", "refractory_s"):
+            value = getattr(self, name)
+            if not 0 <= value <= 10:
+                raise ValueError(f"{name} must lie between 0 and 10 seconds, got {value}")
+        if self.label_before_s + self.label_after_s <= 0:
+            raise ValueError(
+                "label_before_s + label_after_s must be positive: no frame would be a positive one"
+            )
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The names of the classes 1, 2, ..., as detections carry them."""
+        return self.keywords
+
+    @property
+    def window(self) -> MatchWindow:
+        """How far from an event a detection may lie to be its hit."""
+        return MatchWindow(pre_s=self.early_s, post_s=self.late_s)
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """How posteriors become detections, but for the threshold, which is chosen on dev."""
+        return DecoderSettings(smoothing_s=self.smoothing_s, refractory_s=self.refractory_s)
+
+    def events(self, stream: Stream) -> list[Event]:
+        """What a perfect detector finds in ``stream``: one event a keyword, anchored at its end."""
+        return [
+            Event(
+                label=segment.label,
+                start_s=segment.start_s,
+                anchor_s=segment.end_s,
+                speaker=segment.speaker,
+                clip_id=segment.clip_id,
+            )
+            for segment in stream.segments
+            if segment.kind == "keyword" and segment.label in self.keywords
+        ]
+
+    def targets(
+        self, stream: Stream, clock: FrameClock, frames: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The class of each frame, (frames,), and the mask of the anchors, (frames,)."""
+        targets = np.zeros(frames, dtype=np.int64)
+        anchors = np.zeros(frames, dtype=np.bool_)
+        for event in self.events(stream):
+            first = clock.frame_at(event.anchor_s - self.label_before_s)
+            last = clock.frame_at(event.anchor_s + self.label_after_s)
+            targets[first:last] = self.keywords.index(event.label) + 1
+            anchor = clock.frame_at(event.anchor_s)
+            if anchor < frames:
+                anchors[anchor] = True
+        return targets, anchors

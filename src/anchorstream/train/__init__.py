@@ -1,0 +1,1 @@
+"""Training: one typed configuration, the engine's glue, checkpoints, and the scoring of what was trained."""

@@ -1,0 +1,94 @@
+"""After every epoch: the score on dev, and a file by which a person, a report or another process can follow the run."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+import pytorch_lightning as pl
+
+from anchorstream.tasks import KeywordTask
+from anchorstream.train.engine import DetectorTraining
+from anchorstream.train.scoring import FeatureStreams, mean_miss_rate
+
+PROGRESS_FILE = "progress.json"
+
+# Where two epochs miss equally often, the one with the lower frame-wise cross entropy is the better one.
+_TIE_BREAK = 1e-3
+
+
+class DevScore(pl.Callback):
+    """Scores the dev streams after each epoch.
+
+    Logs ``dev_miss_rate`` (see ``mean_miss_rate``), ``dev_cross_entropy``, and ``dev_score``: the miss rate, ties
+    broken by the cross entropy, by which the checkpoint and the end of training are chosen. Every process of a
+    distributed run computes the same figures, so none waits for another.
+    """
+
+    def __init__(self, task: KeywordTask, streams: FeatureStreams) -> None:
+        self._task, self._streams = task, streams
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Scores and logs."""
+        if not isinstance(pl_module, DetectorTraining):
+            raise TypeError(f"DevScore scores a DetectorTraining, got {type(pl_module).__name__}")
+        scored = self._streams.posteriors(pl_module.detector)
+        miss_rate, cross_entropy = mean_miss_rate(self._task, scored), self._streams.cross_entropy(scored)
+        pl_module.log("dev_miss_rate", miss_rate, prog_bar=True)
+        pl_module.log("dev_cross_entropy", cross_entropy)
+        pl_module.log("dev_score", miss_rate + _TIE_BREAK * min(cross_entropy, 1.0))
+
+
+class ProgressFile(pl.Callback):
+    """Keeps ``progress.json`` in the run's folder: the share that is done, and one row for each finished epoch.
+
+    The file is replaced whole, never half-written, a few times an epoch.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._path = folder / PROGRESS_FILE
+        self._written_at = 0.0
+
+    def on_train_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,  # noqa: ANN401 - Lightning's signature
+        batch: Any,  # noqa: ANN401
+        batch_idx: int,
+    ) -> None:
+        """Notes the share that is done, at most twice a second."""
+        if trainer.is_global_zero and time.monotonic() - self._written_at > 0.5:
+            self._write(trainer, read_progress(self._path.parent)["epochs"])
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Adds the epoch's row; rows that an interrupted run wrote beyond its checkpoint are replaced."""
+        if trainer.is_global_zero:
+            row: dict[str, float] = {"epoch": trainer.current_epoch}
+            row |= {name: float(value) for name, value in trainer.callback_metrics.items()}
+            rows = [
+                old
+                for old in read_progress(self._path.parent)["epochs"]
+                if old["epoch"] < trainer.current_epoch
+            ]
+            self._write(trainer, [*rows, row])
+
+    def _write(self, trainer: pl.Trainer, epochs: list[dict[str, float]]) -> None:
+        total = max(1, int(trainer.estimated_stepping_batches))
+        beside = self._path.with_suffix(".json.tmp")
+        beside.write_text(
+            json.dumps({"done": trainer.global_step / total, "epochs": epochs}), encoding="utf-8"
+        )
+        beside.replace(self._path)
+        self._written_at = time.monotonic()
+
+
+def read_progress(folder: Path) -> dict[str, Any]:
+    """What ``progress.json`` says: ``done`` from 0 to 1, and ``epochs``, a row each. Nothing yet: 0 and no row."""
+    try:
+        progress: dict[str, Any] = json.loads((folder / PROGRESS_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        progress = {"done": 0.0, "epochs": []}
+    return progress

@@ -1,0 +1,230 @@
+"""One typed configuration for a run: a recipe file, then overrides; every error is reported at once."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from anchorstream import losses
+from anchorstream.data.mix import MixSettings
+from anchorstream.models.registry import MODELS
+from anchorstream.tasks import KeywordTask
+
+#: The value of ``data`` that stands for synthetic speech made in memory.
+SYNTHETIC = "synthetic"
+
+
+class ConfigError(ValueError):
+    """A configuration that cannot be used; the message lists every reason."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ModelConfig(_Section):
+    """Which network, and the options it is built with."""
+
+    name: str = "ds-tcn"
+    options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("name")
+    @classmethod
+    def _known(cls, name: str) -> str:
+        return _one_of(name, MODELS, "model")
+
+
+class OptimiserConfig(_Section):
+    """The budget and the steps. AdamW under a one-cycle learning rate."""
+
+    epochs: int = Field(default=30, ge=1)
+    streams_per_epoch: int = Field(default=640, ge=1)
+    batch_size: int = Field(default=32, ge=1)
+    learning_rate: float = Field(default=4e-3, gt=0)
+    weight_decay: float = Field(default=1e-2, ge=0)
+    gradient_clip: float = Field(default=1.0, gt=0)
+    patience: int = Field(
+        default=12, ge=1, description="epochs without a better dev miss rate before stopping"
+    )
+    devices: int = Field(default=1, ge=1, description="processes that train together (DDP)")
+    threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0 leaves it to PyTorch")
+    workers: int = Field(
+        default=0, ge=0, description="processes that mix streams beside the training process"
+    )
+
+
+class DevConfig(_Section):
+    """The streams on which checkpoints and thresholds are chosen."""
+
+    hours: float = Field(default=0.5, gt=0)
+    snr_db: float = 10.0
+
+
+class Config(_Section):
+    """A whole run. ``recipes/keyword.yaml`` shows every field with its reason."""
+
+    data: str = SYNTHETIC
+    task: KeywordTask = KeywordTask()
+    mix: MixSettings = MixSettings()
+    rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
+    model: ModelConfig = ModelConfig()
+    loss: str = "sal"
+    losses: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    optimiser: OptimiserConfig = OptimiserConfig()
+    dev: DevConfig = DevConfig()
+    seed: int = Field(default=1, ge=0)
+
+    @field_validator("loss")
+    @classmethod
+    def _known_loss(cls, name: str) -> str:
+        return _one_of(name, losses.LOSS_NAMES, "loss")
+
+    @field_validator("losses")
+    @classmethod
+    def _buildable(cls, options: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+        problems = []
+        for name, values in options.items():
+            try:
+                losses.build(_one_of(name, losses.LOSS_NAMES, "loss"), **values)
+            except (TypeError, ValueError) as error:
+                problems.append(f"{name}: {error}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return options
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _no_unknown_task_option(cls, value: object) -> object:
+        return _refuse_unknown(value, KeywordTask)
+
+    @field_validator("mix", mode="before")
+    @classmethod
+    def _no_unknown_mix_option(cls, value: object) -> object:
+        return _refuse_unknown(value, MixSettings)
+
+    @property
+    def loss_options(self) -> dict[str, Any]:
+        """The options that the chosen loss is built with."""
+        return self.losses.get(self.loss, {})
+
+    def to_yaml(self) -> str:
+        """The whole configuration, defaults included, as a recipe."""
+        return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
+
+
+def shipped_recipes() -> list[str]:
+    """The names of the recipes that come with the package."""
+    folder = resources.files("anchorstream") / "recipes"
+    return sorted(
+        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
+    )
+
+
+def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
+    """Reads a recipe, applies ``key=value`` overrides, and validates the whole.
+
+    Args:
+        recipe: a YAML file, or the name of a recipe that comes with the package, such as ``keyword``.
+        overrides: ``section.key=value``, the value as YAML, such as ``optimiser.epochs=5`` or
+            ``task.keywords=[alexa]``.
+
+    Raises:
+        ConfigError: listing every unknown key, wrong type and value out of range.
+    """
+    tree = _read_recipe(recipe)
+    problems = []
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator or not key:
+            problems.append(f"{override!r}: an override reads key=value, such as optimiser.epochs=5")
+            continue
+        try:
+            _assign(tree, key.split("."), yaml.safe_load(text))
+        except (yaml.YAMLError, ConfigError) as error:
+            problems.append(f"{override!r}: {error}")
+    try:
+        config = Config.model_validate(tree)
+    except ValidationError as error:
+        problems.extend(_describe(error))
+        config = None
+    if problems or config is None:
+        listed = "\n".join(f"  - {problem}" for problem in problems)
+        raise ConfigError(f"the configuration ({recipe}) has {len(problems)} error(s):\n{listed}")
+    return config
+
+
+def _read_recipe(recipe: str | Path) -> dict[str, Any]:
+    path = Path(recipe)
+    if path.is_file():
+        text = path.read_text(encoding="utf-8")
+    elif str(recipe) in shipped_recipes():
+        text = (resources.files("anchorstream") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
+    else:
+        known = ", ".join(shipped_recipes())
+        raise ConfigError(
+            f"no recipe {str(recipe)!r}: expected a YAML file or one of the shipped recipes ({known})"
+        )
+    try:
+        tree = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{recipe} is no valid YAML: {error}") from error
+    if tree is None:
+        return {}
+    if not isinstance(tree, dict):
+        raise ConfigError(f"{recipe} must hold keys and values, it holds a {type(tree).__name__}")
+    return tree
+
+
+def _assign(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:
+    for key in keys[:-1]:
+        branch = tree.setdefault(key, {})
+        if not isinstance(branch, dict):
+            raise ConfigError(f"{key} is a single value and has no key {keys[-1]!r}")
+        tree = branch
+    tree[keys[-1]] = value
+
+
+def _refuse_unknown(value: object, kind: type[Any]) -> object:
+    """A dataclass would pass over keys that it does not know; a misspelt option must not vanish."""
+    if isinstance(value, Mapping):
+        known = kind.__dataclass_fields__
+        unknown = [str(key) for key in value if key not in known]
+        if unknown:
+            raise ValueError("; ".join(f"unknown key {key!r}{_hint(key, known)}" for key in unknown))
+    return value
+
+
+def _one_of(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> str:
+    if name not in known:
+        raise ValueError(f"unknown {what} {name!r}{_hint(name, known)}")
+    return name
+
+
+def _hint(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(known)})"
+
+
+def _describe(error: ValidationError) -> Iterator[str]:
+    for problem in error.errors(include_url=False):
+        where = ".".join(str(part) for part in problem["loc"]) or "the recipe"
+        if problem["type"] == "extra_forbidden":
+            yield f"{where}: unknown key{_hint(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
+        else:
+            given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
+            yield f"{where}: {problem['msg'].removeprefix('Value error, ')}{given}"
+
+
+def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
+    section: type[BaseModel] = Config
+    for part in location[:-1]:
+        kind = section.model_fields[str(part)].annotation
+        if isinstance(kind, type) and issubclass(kind, BaseModel):
+            section = kind
+    return list(section.model_fields)

@@ -1,0 +1,48 @@
+"""The clips that a configuration asks for: synthetic speech, or a folder of recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from anchorstream.data.clip import Split, Stream
+from anchorstream.data.corpus import Corpus, load_corpus
+from anchorstream.data.mix import MixSettings, StreamMixer, evaluation_streams
+from anchorstream.data.rooms import make_rooms
+from anchorstream.train.config import SYNTHETIC, Config
+
+Progress = Callable[[int, int], None]
+
+
+def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
+    """Loads or makes the corpus of ``config``; calls ``progress`` with (done, total)."""
+    keywords = config.task.keywords
+    if config.data == SYNTHETIC:
+        # Imported here: recordings of one's own need no eSpeak NG.
+        from anchorstream.data.synthetic import synthetic_corpus
+
+        # One corpus for every training seed: seeds are to differ in their training, not in their test.
+        return synthetic_corpus(keywords, seed=0, progress=progress)
+    return load_corpus(Path(config.data).expanduser(), keywords=keywords, progress=progress)
+
+
+def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
+    """The endless, seeded supply of training streams."""
+    rooms = make_rooms(config.rooms, seed=config.seed) if config.mix.room_probability > 0 else []
+    return StreamMixer(
+        corpus.select(split="train"),
+        targets=config.task.keywords,
+        settings=config.mix,
+        seed=config.seed,
+        rooms=rooms,
+    )
+
+
+def scored_streams(
+    config: Config, corpus: Corpus, split: Split, *, snr_db: float, hours: float, seed: int = 0
+) -> Sequence[Stream]:
+    """The streams of a split at one noise level. The same for every run on the same data, so that runs compare."""
+    settings = MixSettings(snr_db=(snr_db, snr_db), room_probability=0.0)
+    return evaluation_streams(
+        corpus.select(split=split), targets=config.task.keywords, settings=settings, seed=seed, hours=hours
+    )

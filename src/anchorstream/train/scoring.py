@@ -1,0 +1,100 @@
+"""From a trained network and labelled streams to posterior streams that the metrics score."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from anchorstream.data.clip import Stream
+from anchorstream.metrics import Curve, Event, PosteriorStream, sweep
+from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.tasks import KeywordTask
+
+#: Operating points of every report, in false alarms per hour.
+FALSE_ALARM_RATES = (0.1, 0.5, 1.0, 5.0)
+
+
+class FeatureStreams:
+    """Labelled streams with features, events and targets computed once, for a score after every epoch.
+
+    Args:
+        detector: whose front end computes the features.
+        task: what the events and targets are.
+        streams: the labelled streams; those of an evaluation are mixed when asked for, and not kept.
+        on_progress: called with (done, total) after each stream.
+    """
+
+    def __init__(
+        self,
+        detector: StreamingDetector,
+        task: KeywordTask,
+        streams: Sequence[Stream],
+        on_progress: Callable[[int, int], None] | None = None,
+    ) -> None:
+        self.streams, self._task = streams, task
+        self._features: list[Tensor] = []
+        self._events: list[tuple[Event, ...]] = []
+        self._targets: list[NDArray[np.int64]] = []
+        self._about: list[tuple[str, float]] = []
+        for stream in streams:
+            with torch.inference_mode():
+                pcm = torch.from_numpy(stream.samples)[None].to(detector.device)
+                features = detector.frontend(pcm)
+            self._features.append(features)
+            self._events.append(tuple(task.events(stream)))
+            self._targets.append(task.targets(stream, detector.clock, features.shape[1])[0])
+            self._about.append((stream.name, stream.duration_s))
+            if on_progress is not None:
+                on_progress(len(self._features), len(streams))
+
+    @torch.inference_mode()
+    def posteriors(self, detector: StreamingDetector) -> list[PosteriorStream]:
+        """The posteriors of every stream by the whole pass, which equals the live steps."""
+        was_training = detector.training
+        detector.eval()
+        scored = [
+            PosteriorStream(
+                # In double precision, so that the surest frames can still be told apart.
+                posteriors=event_posteriors(detector.network(features)[0].double()).cpu().numpy(),
+                hop_s=detector.clock.hop_s,
+                delay_s=detector.clock.time_of(0),
+                labels=self._task.labels,
+                events=events,
+                duration_s=duration_s,
+                name=name,
+            )
+            for features, events, (name, duration_s) in zip(
+                self._features, self._events, self._about, strict=True
+            )
+        ]
+        detector.train(was_training)
+        return scored
+
+    def cross_entropy(self, scored: Sequence[PosteriorStream]) -> float:
+        """The mean over all frames of -log p(target): the plain one, whatever loss the network was trained with."""
+        total = frames = 0.0
+        for targets, stream in zip(self._targets, scored, strict=True):
+            events = np.asarray(stream.posteriors)
+            all_classes = np.concatenate([1.0 - events.sum(1, keepdims=True), events], axis=1)
+            picked = np.take_along_axis(all_classes, targets[:, None], axis=1)
+            total -= float(np.log(np.clip(picked, 1e-12, 1.0)).sum())
+            frames += len(targets)
+        return total / frames
+
+
+def curves(task: KeywordTask, streams: Sequence[PosteriorStream]) -> dict[str, Curve]:
+    """One curve of misses against false alarms for each label of the task."""
+    return {label: sweep(streams, label, task.decoder, task.window) for label in task.labels}
+
+
+def mean_miss_rate(task: KeywordTask, streams: Sequence[PosteriorStream]) -> float:
+    """The miss rate by which checkpoints are chosen: the mean over labels and over several false-alarm rates.
+
+    One operating point on a few hundred events moves in steps that are larger than the differences between epochs.
+    """
+    by_label = curves(task, streams)
+    return sum(curve.mean_miss_rate() for curve in by_label.values()) / len(by_label)

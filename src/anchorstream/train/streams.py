@@ -1,0 +1,79 @@
+"""Training streams for PyTorch: mixed on the fly, the same ones for the same seed, on any number of processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypedDict
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from anchorstream.data.mix import StreamMixer
+from anchorstream.frames import FrameClock
+from anchorstream.tasks import KeywordTask
+
+
+class Batch(TypedDict):
+    """A batch of streams.
+
+    ``pcm`` (B, N) float32, ``targets`` (B, T) int64, ``anchors`` (B, T) bool. Streams of a batch are equally long, so
+    every frame is valid.
+    """
+
+    pcm: Tensor
+    targets: Tensor
+    anchors: Tensor
+
+
+class TrainingStreams(Dataset[Batch]):
+    """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it."""
+
+    def __init__(self, mixer: StreamMixer, task: KeywordTask, clock: FrameClock, hop_samples: int) -> None:
+        self._mixer, self._task, self._clock, self._hop_samples = mixer, task, clock, hop_samples
+
+    def __getitem__(self, index: int) -> Batch:
+        stream = self._mixer.stream(index)
+        frames = len(stream.samples) // self._hop_samples
+        targets, anchors = self._task.targets(stream, self._clock, frames)
+        return Batch(
+            pcm=torch.from_numpy(stream.samples),
+            targets=torch.from_numpy(targets),
+            anchors=torch.from_numpy(anchors),
+        )
+
+
+class EpochSampler(Sampler[int]):
+    """Hands out fresh indices in every epoch; each of ``world_size`` processes takes its share of every batch.
+
+    A run that resumes at epoch 7 therefore meets the streams that it would have met without the interruption.
+    """
+
+    def __init__(self, streams_per_epoch: int, rank: int = 0, world_size: int = 1) -> None:
+        self._size = streams_per_epoch - streams_per_epoch % world_size
+        self._rank, self._world_size = rank, world_size
+        self._epoch = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Called by the training engine before each epoch."""
+        self._epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        first = self._epoch * self._size
+        return iter(range(first + self._rank, first + self._size, self._world_size))
+
+    def __len__(self) -> int:
+        return self._size // self._world_size
+
+
+def training_loader(
+    streams: TrainingStreams, sampler: EpochSampler, batch_size: int, workers: int
+) -> DataLoader[Batch]:
+    """Batches of ``batch_size`` streams in the sampler's order, mixed by ``workers`` processes or, with 0, in line."""
+    return DataLoader(
+        streams,
+        batch_size=batch_size,
+        sampler=sampler,
+        num_workers=workers,
+        persistent_workers=workers > 0,
+    )

@@ -1,0 +1,78 @@
+import pytest
+
+from anchorstream.train.config import Config, ConfigError, load_config, shipped_recipes
+
+
+def test_the_shipped_recipe_loads_and_overrides_reach_it() -> None:
+    config = load_config(
+        "keyword", ["seed=7", "task.keywords=[alexa, jarvis]", "losses.sal.peak=9", "mix.snr_db=[5, 5]"]
+    )
+    assert config.seed == 7
+    assert config.task.keywords == ("alexa", "jarvis")
+    assert config.loss_options["peak"] == 9
+    assert config.mix.snr_db == (5.0, 5.0)
+
+
+@pytest.mark.parametrize("name", shipped_recipes())
+def test_every_shipped_recipe_is_valid(name: str) -> None:
+    assert isinstance(load_config(name), Config)
+
+
+def test_a_configuration_survives_being_written_and_read(tmp_path) -> None:
+    config = load_config("keyword", ["loss=sa+fl", "data=here/ünïcode"])
+    file = tmp_path / "config.yaml"
+    file.write_text(config.to_yaml(), encoding="utf-8")
+    assert load_config(file) == config
+
+
+def test_all_errors_are_reported_at_once() -> None:
+    overrides = [
+        "optimiser.epoch=3",
+        "optimiser.batch_size=many",
+        "loss=sall",
+        "model.name=resnet",
+        "task.keyword=[x]",
+        "mix.snr=[1, 2]",
+        "sead=1",
+        "losses.sal.peek=3",
+        "nonsense",
+    ]
+    with pytest.raises(ConfigError) as error:
+        load_config("keyword", overrides)
+    text = str(error.value)
+    assert "9 error(s)" in text
+    assert "optimiser.epoch: unknown key (did you mean 'epochs'?)" in text
+    assert "optimiser.batch_size" in text
+    assert "'many'" in text
+    assert "did you mean 'sal'?" in text
+    assert "unknown model 'resnet'" in text
+    assert "'keyword' (did you mean 'keywords'?)" in text
+    assert "'snr' (did you mean 'snr_db'?)" in text
+    assert "sead: unknown key (did you mean 'seed'?)" in text
+    assert "peek" in text
+    assert "'nonsense': an override reads key=value" in text
+
+
+def test_a_keyword_named_twice_is_refused() -> None:
+    with pytest.raises(ConfigError, match="named again: alexa"):
+        load_config("keyword", ["task.keywords=[alexa, alexa]"])
+
+
+def test_a_recipe_that_is_not_there_names_the_shipped_ones() -> None:
+    with pytest.raises(ConfigError, match=r"no recipe 'keywrd'.*keyword"):
+        load_config("keywrd")
+
+
+@pytest.mark.parametrize("text", ["- a list", "a: [unclosed", "just words"])
+def test_a_recipe_that_is_no_mapping_is_refused(tmp_path, text: str) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError, match=r"recipe\.yaml"):
+        load_config(file)
+
+
+def test_yaml_in_a_recipe_cannot_run_code(tmp_path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("!!python/object/apply:os.system ['true']", encoding="utf-8")
+    with pytest.raises(ConfigError, match="no valid YAML"):
+        load_config(file)
