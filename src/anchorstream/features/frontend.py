@@ -112,5 +112,5 @@ class LogMel(nn.Module):
         half = self.settings.window_samples // 2
         lower, upper = frames[..., :half].flip(-1), frames[..., half:]
         even, odd = (upper + lower) @ self.even, (upper - lower) @ self.odd
-        power = (even.square() + odd.square()) @ self.mel
+        power = (even * even + odd * odd) @ self.mel
         return power.clamp_min(self.settings.floor).log()

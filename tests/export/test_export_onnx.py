@@ -1,0 +1,173 @@
+"""The exported file: one file, right at every size, with its contract, or not there at all."""
+
+import json
+import math
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from anchorstream.runtime.contract import METADATA_KEY, Contract
+
+import anchorstream
+from anchorstream.decode import DecoderSettings
+from anchorstream.export import ParityError, check_parity, export_onnx
+from anchorstream.export import onnx as export_module
+from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.registry import MODELS
+
+DECODER = DecoderSettings(threshold={"yes": 0.6, "no": 0.7}, smoothing_s=0.05)
+POINTS = [{"label": "yes", "threshold": 0.6, "false_alarms_per_hour": 1.0, "miss_rate": 0.1}]
+TRAINING = {"data": "synthetic", "origins": [{"source": "espeak", "licence": "none", "clips": 3}]}
+
+
+def trained(name):
+    """As after training: statistics, and weights that use the whole range of posteriors."""
+    torch.manual_seed(1)
+    detector = StreamingDetector.build(name, labels=["yes", "no"])
+    detector.fit_normalisation(detector.frontend(0.1 * torch.randn(1, 16_000)))
+    with torch.no_grad():
+        detector.network.head.weight.normal_(std=0.3)
+        for module in detector.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 2.0)
+    return detector
+
+
+@pytest.fixture(scope="module", params=MODELS)
+def exported(request, tmp_path_factory):
+    detector = trained(request.param)
+    folder = tmp_path_factory.mktemp(request.param)
+    path = export_onnx(
+        detector, folder / "model.onnx", decoder=DECODER, operating_points=POINTS, training=TRAINING
+    )
+    return detector.eval(), path
+
+
+def shapes(values):
+    return {
+        value.name: [d.dim_param or d.dim_value for d in value.type.tensor_type.shape.dim] for value in values
+    }
+
+
+def test_there_is_one_file_and_nothing_beside_it(exported):
+    _, path = exported
+    assert [entry.name for entry in path.parent.iterdir()] == ["model.onnx"]
+
+
+def test_the_declared_sizes_are_open_in_batch_and_hops(exported):
+    detector, path = exported
+    graph = onnx.load(path).graph
+    state = {name: ["batch", *tensor.shape[1:]] for name, tensor in detector.init_state(1).items()}
+    assert shapes(graph.input) == {"pcm": ["batch", "160*hops"], **state}
+    after = {f"{name}_out": shape for name, shape in state.items()}
+    assert shapes(graph.output) == {"posteriors": ["batch", "hops", 2], **after}
+
+
+def test_the_file_is_plain_opset_20_and_names_no_path(exported):
+    _, path = exported
+    model = onnx.load(path)
+    assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 20)]
+    assert {node.domain for node in model.graph.node} == {""}
+    assert b".py" not in path.read_bytes()
+
+
+@torch.no_grad()
+def test_an_unseen_size_of_call_gives_the_posteriors_of_the_network(exported):
+    detector, path = exported
+    pcm = 0.2 * torch.randn(5, 17 * 160)
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    state = {name: tensor.numpy() for name, tensor in detector.init_state(5).items()}
+    names = [output.name for output in session.get_outputs()]
+    first = dict(zip(names, session.run(names, {"pcm": pcm[:, :1760].numpy(), **state}), strict=True))
+    state = {name: first[f"{name}_out"] for name in state}
+    second = session.run(["posteriors"], {"pcm": pcm[:, 1760:].numpy(), **state})[0]
+    together = np.concatenate([first["posteriors"], second], axis=1)
+    np.testing.assert_allclose(together, event_posteriors(detector(pcm)).numpy(), rtol=0, atol=1e-5)
+
+
+def test_the_contract_is_in_the_file(exported):
+    detector, path = exported
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    contract = Contract.from_json(metadata[METADATA_KEY])
+    assert contract.version == anchorstream.__version__
+    assert contract.labels == ("yes", "no")
+    assert (contract.sample_rate_hz, contract.hop_samples, contract.delay_s) == (16_000, 160, 0.01)
+    assert {state.name: tuple(state.shape) for state in contract.states} == {
+        name: tuple(tensor.shape[1:]) for name, tensor in detector.init_state(1).items()
+    }
+    assert DecoderSettings.from_dict(contract.decoder) == DECODER
+    assert json.loads(json.dumps(contract.operating_points)) == POINTS
+    assert contract.training == TRAINING
+
+
+def test_the_detector_is_left_as_it_was():
+    detector = trained("gru").train()
+    before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
+    export_module._model_proto(export_module._frozen(detector))
+    assert detector.training
+    assert isinstance(detector.network.gru, torch.nn.GRU)
+    assert all(parameter.requires_grad for parameter in detector.parameters())
+    assert all(torch.equal(tensor, before[name]) for name, tensor in detector.state_dict().items())
+
+
+def test_parity_reports_the_largest_difference(exported):
+    detector, path = exported
+    assert 0 <= check_parity(detector, path) < 1e-5
+
+
+def perturbed(path, change):
+    """A copy of the file with every initializer passed through ``change``."""
+    model = onnx.load(path)
+    for index, tensor in enumerate(model.graph.initializer):
+        values = onnx.numpy_helper.to_array(tensor)
+        if values.dtype == np.float32 and values.ndim:
+            model.graph.initializer[index].CopyFrom(
+                onnx.numpy_helper.from_array(change(tensor.name, values), tensor.name)
+            )
+    changed = path.with_name("changed.onnx")
+    onnx.save(model, changed)
+    return changed
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda name, values: values * np.float32(1.001) if "head" in name else values,
+        lambda name, values: (
+            np.where(values == values.max(), np.float32(math.nan), values) if "mel" in name else values
+        ),
+        lambda name, values: values + np.float32(1e-3) if "mean" in name else values,
+    ],
+    ids=["head", "not a number", "normalisation"],
+)
+def test_a_file_that_differs_a_little_is_refused(exported, change, tmp_path):
+    detector, path = exported
+    changed = perturbed(path, change).rename(tmp_path / "changed.onnx")
+    with pytest.raises(ParityError, match=r"posteriors of the file and the network .* differ by"):
+        check_parity(detector, changed)
+
+
+def test_a_mismatch_leaves_no_file_and_keeps_the_one_that_was_there(tmp_path, monkeypatch):
+    make_file = export_module._model_proto
+
+    def of_another_network(frozen):
+        other = export_module._frozen(frozen)
+        other.network.head.weight *= 1.01
+        return make_file(other)
+
+    monkeypatch.setattr(export_module, "_model_proto", of_another_network)
+    path = tmp_path / "model.onnx"
+    path.write_bytes(b"the model of yesterday")
+    with pytest.raises(ParityError):
+        export_onnx(trained("gru"), path, decoder=DECODER)
+    assert path.read_bytes() == b"the model of yesterday"
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
+
+
+def test_a_label_without_a_threshold_is_refused_before_anything_is_written(tmp_path):
+    with pytest.raises(ValueError, match="no threshold for label 'no'"):
+        export_onnx(trained("gru"), tmp_path / "model.onnx", decoder=DecoderSettings(threshold={"yes": 0.5}))
+    assert not list(tmp_path.iterdir())
