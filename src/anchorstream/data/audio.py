@@ -66,7 +66,7 @@ def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> A
 
     Raises:
         AudioError: if the file is missing, no audio, damaged, cut off, shorter than ``MIN_DURATION_S``,
-            longer than ``max_duration_s``, or holds NaN or infinite samples.
+            longer than ``max_duration_s``, or holds NaN or infinite samples, or zeros alone.
     """
     path = Path(path)
     if not path.is_file():
@@ -93,6 +93,8 @@ def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> A
             f"{path}: {int(np.count_nonzero(~finite))} samples are NaN or infinite, "
             f"the first at {first / rate_hz:.3f} s"
         )
+    if not samples.any():
+        raise AudioError(f"{path}: is digital silence: every sample is 0")
     clipped = any(_is_clipped(samples[:, channel]) for channel in range(channels))
     mono = samples[:, 0] if channels == 1 else samples.mean(axis=1, dtype=np.float32)
     if rate_hz != SAMPLE_RATE_HZ:

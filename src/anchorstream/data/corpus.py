@@ -109,7 +109,7 @@ def _recordings_of(
     manifest = folder / MANIFEST_NAME
     if manifest.exists():
         return read_manifest(manifest), (), ()
-    if keywords is not None and len(keywords) != 1:
+    if folder.is_dir() and keywords and len(keywords) > 1:
         raise CorpusError(
             f"{folder}: positive/ holds one keyword, {len(keywords)} were asked for ({', '.join(keywords)}); "
             f"a {MANIFEST_NAME} can label several"

@@ -64,26 +64,29 @@ def scan_folder(folder: Path, keyword: str = "keyword") -> FolderScan:
             if path.suffix.lower() not in AUDIO_ENDINGS:
                 ignored.append(Skipped(relative.as_posix(), f"is none of {' '.join(AUDIO_ENDINGS)}"))
                 continue
-            below = relative.parts[1] if len(relative.parts) > 2 else None
-            recordings.append(
-                Recording(
-                    path=relative.as_posix(),
-                    split="train",
-                    kind=kind,
-                    label=keyword if kind == "keyword" else (below if kind == "noise" and below else kind),
-                    speaker=None if kind == "noise" else below,
-                    source="own recordings",
-                )
-            )
+            recordings.append(_recording(relative, kind, keyword))
     if not any(recording.kind == "keyword" for recording in recordings):
         raise FolderError(f"{folder}: no sound file in {folder / 'positive'}; {_expected()}")
     recordings, notes = _forget_too_few_speakers(recordings)
+    if not any(recording.kind == "speech" for recording in recordings):
+        notes.append("negative/ holds nothing: no other speech, so false alarms on speech are not measured")
+    if not any(recording.kind == "noise" for recording in recordings):
+        notes.append("noise/ holds nothing: synthetic noise stands in")
     splits = _split_by_group(recordings)
     return FolderScan(
         tuple(replace(recording, split=splits[_group(recording)]) for recording in recordings),
         tuple(ignored),
         tuple(notes),
     )
+
+
+def _recording(path: Path, kind: Kind, keyword: str) -> Recording:
+    below = path.parts[1] if len(path.parts) > 2 else None
+    if kind == "noise":
+        label, speaker = below or "noise", None
+    else:
+        label, speaker = (keyword if kind == "keyword" else "speech"), below
+    return Recording(path.as_posix(), "train", kind, label, speaker=speaker, source="own recordings")
 
 
 def _expected() -> str:
@@ -142,4 +145,4 @@ def _split_by_group(recordings: Sequence[Recording]) -> Mapping[str, Split]:
 
 
 def _hash(name: str) -> str:
-    return hashlib.sha256(name.encode()).hexdigest()
+    return hashlib.sha256(name.encode(errors="surrogateescape")).hexdigest()

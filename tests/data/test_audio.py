@@ -1,0 +1,112 @@
+"""Reading sound files: what is converted, what is refused, and how that is said."""
+
+import numpy as np
+import pytest
+import soundfile
+
+from anchorstream.data.audio import AudioError, read_audio
+
+RATE_HZ = 16_000
+NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ)
+
+
+def test_samples_at_our_rate_come_as_they_are(tmp_path):
+    soundfile.write(tmp_path / "a.wav", NOISE, RATE_HZ, subtype="FLOAT")
+    audio = read_audio(tmp_path / "a.wav")
+    np.testing.assert_array_equal(audio.samples, NOISE.astype(np.float32))
+    assert (audio.samples.dtype, audio.duration_s) == (np.float32, 1.0)
+    assert (audio.resampled, audio.channels, audio.clipped) == (False, 1, False)
+
+
+@pytest.mark.parametrize("rate_hz", [8_000, 22_050, 44_100, 48_000])
+def test_another_rate_keeps_the_times(tmp_path, rate_hz):
+    time_s = np.arange(rate_hz) / rate_hz
+    bell = np.exp(-(((time_s - 0.4) / 0.01) ** 2)) * np.sin(2 * np.pi * 1000 * time_s) * 0.5
+    soundfile.write(tmp_path / "a.wav", bell, rate_hz, subtype="FLOAT")
+    audio = read_audio(tmp_path / "a.wav")
+    at_s = np.arange(RATE_HZ) / RATE_HZ
+    expected = np.exp(-(((at_s - 0.4) / 0.01) ** 2)) * np.sin(2 * np.pi * 1000 * at_s) * 0.5
+    assert audio.resampled
+    assert audio.source_rate_hz == rate_hz
+    np.testing.assert_allclose(audio.samples, expected, atol=1e-3)
+
+
+def test_channels_are_averaged(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([NOISE, -0.5 * NOISE], axis=1), RATE_HZ, subtype="FLOAT")
+    audio = read_audio(tmp_path / "a.wav")
+    assert audio.channels == 2
+    np.testing.assert_allclose(audio.samples, 0.25 * NOISE, atol=1e-6)
+
+
+def test_samples_on_another_scale_are_brought_into_range(tmp_path):
+    soundfile.write(tmp_path / "a.wav", 30_000 * NOISE, RATE_HZ, subtype="FLOAT")
+    samples = read_audio(tmp_path / "a.wav").samples
+    assert np.abs(samples).max() == pytest.approx(1)
+    np.testing.assert_allclose(samples, NOISE / np.abs(NOISE).max(), atol=1e-6)
+
+
+def test_a_recording_that_stays_at_full_scale_is_noted_as_clipped(tmp_path):
+    sine = np.sin(np.arange(RATE_HZ) / 10)
+    soundfile.write(tmp_path / "cut.wav", np.clip(4 * sine, -1, 1), RATE_HZ)
+    soundfile.write(tmp_path / "lone.wav", np.where(np.arange(RATE_HZ) % 100 == 0, 1.0, 0.1), RATE_HZ)
+    assert read_audio(tmp_path / "cut.wav").clipped
+    assert not read_audio(tmp_path / "lone.wav").clipped
+
+
+def _write(path, samples, **options):
+    soundfile.write(path, np.asarray(samples), RATE_HZ, **options)
+
+
+def _cut(path, samples, keep_bytes, **options):
+    _write(path, samples, **options)
+    path.write_bytes(path.read_bytes()[:keep_bytes])
+
+
+@pytest.mark.parametrize(
+    ("name", "make", "message"),
+    [
+        ("missing.wav", lambda path: None, "there is no such file"),
+        ("folder.wav", lambda path: path.mkdir(), "is a folder"),
+        ("text.wav", lambda path: path.write_text("hello"), "cannot be decoded: Format not recognised"),
+        ("nothing.wav", lambda path: path.touch(), "cannot be decoded"),
+        ("zero.wav", lambda path: _write(path, np.zeros(0)), "holds no samples"),
+        ("short.wav", lambda path: _write(path, NOISE[:160]), r"lasts 0.0100 s, at least 0.02 s"),
+        ("long.wav", lambda path: _write(path, np.tile(NOISE, 4)), "lasts 4 s, at most 3 s.*cut it"),
+        ("silent.wav", lambda path: _write(path, np.zeros(8000)), "digital silence"),
+        ("cut.wav", lambda path: _cut(path, NOISE, 9000), "promises 32000 bytes of samples, 8956 are there"),
+        ("cut.flac", lambda path: _cut(path, NOISE, 9000), "cannot be decoded"),
+        (
+            "nan.wav",
+            lambda path: _write(path, np.where(np.arange(RATE_HZ) == 8000, np.nan, NOISE), subtype="FLOAT"),
+            "1 samples are NaN or infinite, the first at 0.500 s",
+        ),
+        (
+            "infinite.wav",
+            lambda path: _write(path, np.where(np.arange(RATE_HZ) < 2, -np.inf, NOISE), subtype="FLOAT"),
+            "2 samples are NaN or infinite, the first at 0.000 s",
+        ),
+    ],
+)
+def test_what_is_no_usable_audio_is_refused_by_name(tmp_path, name, make, message):
+    make(tmp_path / name)
+    with pytest.raises(AudioError, match=message) as caught:
+        read_audio(tmp_path / name, max_duration_s=3)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_a_stream_whose_header_never_learned_its_length_is_read(tmp_path):
+    path = tmp_path / "piped.wav"
+    _write(path, NOISE)
+    content = bytearray(path.read_bytes())
+    data = content.index(b"data")
+    content[data + 4 : data + 8] = (0xFFFFFFFF).to_bytes(4, "little")
+    path.write_bytes(content)
+    assert read_audio(path).duration_s == pytest.approx(1.0)
+
+
+def test_recordings_that_arrive_damaged_are_refused(real_data):
+    broken = sorted((real_data / "broken").glob("*.flac"))
+    assert len(broken) == 6
+    for path in broken:
+        with pytest.raises(AudioError, match="cannot be decoded"):
+            read_audio(path)

@@ -1,0 +1,90 @@
+"""A folder of one's own: who goes where, and what is said when there is nothing to go."""
+
+from collections import Counter
+
+import pytest
+
+from anchorstream.data.clip import SPLITS
+from anchorstream.data.folder import FolderError, scan_folder
+
+
+def touch(folder, *paths):
+    for path in paths:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).touch()
+    return folder
+
+
+def by_split(recordings, kind):
+    return Counter(recording.split for recording in recordings if recording.kind == kind)
+
+
+def test_kinds_labels_and_speakers_follow_from_the_folders(tmp_path):
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in ("anna", "ben", "cleo") for i in range(2)))
+    touch(tmp_path, "negative/anna/x.flac", "negative/y.ogg", "noise/rain/1.WAV", "noise/2.wav")
+    scan = scan_folder(tmp_path, keyword="hey you")
+    found = {item.path: (item.kind, item.label, item.speaker) for item in scan.recordings}
+    assert found["positive/anna/0.wav"] == ("keyword", "hey you", "anna")
+    assert found["negative/anna/x.flac"] == ("speech", "speech", "anna")
+    assert found["negative/y.ogg"] == ("speech", "speech", None)
+    assert found["noise/rain/1.WAV"] == ("noise", "rain", None)
+    assert found["noise/2.wav"] == ("noise", "noise", None)
+    splits = {item.speaker: set() for item in scan.recordings}
+    for item in scan.recordings:
+        splits[item.speaker].add(item.split)
+    assert all(len(splits[name]) == 1 for name in ("anna", "ben", "cleo"))
+    assert by_split(scan.recordings, "keyword").keys() == set(SPLITS)
+    assert scan.notes == ()
+
+
+@pytest.mark.parametrize("count", [3, 4, 10, 100])
+def test_files_are_shared_out_70_15_15_and_no_split_stays_empty(tmp_path, count):
+    touch(tmp_path, *(f"{kind}/{i}.wav" for kind in ("positive", "negative", "noise") for i in range(count)))
+    recordings = scan_folder(tmp_path).recordings
+    for kind in ("keyword", "speech", "noise"):
+        found = by_split(recordings, kind)
+        assert found.keys() == set(SPLITS)
+        assert found["train"] == pytest.approx(0.7 * count, abs=1.2)
+        assert found["dev"] == pytest.approx(0.15 * count, abs=1)
+
+
+def test_a_speaker_with_most_recordings_goes_to_train(tmp_path):
+    touch(tmp_path, *(f"positive/anna/{i}.wav" for i in range(50)))
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in ("ben", "cleo", "dan") for i in range(5)))
+    split_of = {item.speaker: item.split for item in scan_folder(tmp_path).recordings}
+    assert split_of["anna"] == "train"
+
+
+def test_the_split_depends_on_names_alone(tmp_path):
+    names = [f"positive/{name}.wav" for name in "abcdefghij"]
+    first = scan_folder(touch(tmp_path / "one", *names)).recordings
+    second = scan_folder(touch(tmp_path / "two", *reversed(names))).recordings
+    assert [(item.path, item.split) for item in first] == [(item.path, item.split) for item in second]
+
+
+def test_too_few_speakers_are_split_by_file_and_it_says_so(tmp_path):
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in ("anna", "ben") for i in range(10)))
+    scan = scan_folder(tmp_path)
+    assert by_split(scan.recordings, "keyword").keys() == set(SPLITS)
+    assert {item.speaker for item in scan.recordings} == {None}
+    assert "positive/ has 2 speaker(s), too few" in scan.notes[0]
+    assert any("negative/ holds nothing" in note for note in scan.notes)
+    assert any("noise/ holds nothing" in note for note in scan.notes)
+
+
+def test_hidden_files_are_passed_over_and_other_files_named(tmp_path):
+    touch(tmp_path, *(f"positive/{i}.wav" for i in range(3)), "positive/.DS_Store", "positive/._1.wav")
+    scan = scan_folder(touch(tmp_path, "positive/notes.txt", "noise/song.m4a"))
+    assert len(scan.recordings) == 3
+    assert {item.path for item in scan.ignored} == {"positive/notes.txt", "noise/song.m4a"}
+
+
+@pytest.mark.parametrize("paths", [(), ("negative/1.wav",), ("positive/notes.txt",)])
+def test_without_a_positive_recording_it_says_what_is_expected(tmp_path, paths):
+    with pytest.raises(FolderError, match="no sound file in .*positive; expected positive/ with"):
+        scan_folder(touch(tmp_path, *paths))
+
+
+def test_a_missing_folder_is_named(tmp_path):
+    with pytest.raises(FolderError, match="nowhere: there is no such folder; expected positive/"):
+        scan_folder(tmp_path / "nowhere")
