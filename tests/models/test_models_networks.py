@@ -64,6 +64,15 @@ def test_the_tcn_takes_the_same_gradient_either_way():
         torch.testing.assert_close(whole, stepped, rtol=1e-3, atol=1e-5)
 
 
+@pytest.mark.parametrize("name", MODELS)
+def test_gradients_lie_in_memory_as_their_parameters_do(name):
+    # Distributed training warns, and copies in every step, where they do not.
+    network = build_model(name, bands=40, classes=2)
+    network(torch.randn(2, 20, 40)).sum().backward()
+    for parameter in network.parameters():
+        assert parameter.grad.stride() == parameter.stride()
+
+
 @torch.no_grad()
 def test_the_gru_is_the_naive_loop():
     network = build_model("gru", bands=4, classes=2, units=3, layers=2).eval()

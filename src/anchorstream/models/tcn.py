@@ -16,9 +16,9 @@ from anchorstream.models.streaming import State
 class DSTCN(FrameNetwork):
     """Depthwise-separable TCN: a 1 x 1 convolution, residual blocks of growing dilation, a linear head.
 
-    Inside it works on (B, C, 1, T) in channels-last order, which is (B, T, C) in memory: no copy of the
-    features, and on a CPU it trains several times as fast as on ``Conv1d``. The state of a block is the end
-    of its input, (B, C, 1, (kernel_size - 1) * dilation), zeros at the start of a stream.
+    Inside it works on (B, C, 1, T) in channels-last order, which is (B, T, C) in memory: no copy of the features,
+    and on a CPU it trains more than twice as fast as on ``Conv1d``. The state of a block is the end of its
+    input, (B, C, 1, (kernel_size - 1) * dilation), zeros at the start of a stream.
 
     Args:
         bands: features of a frame.
@@ -50,11 +50,10 @@ class DSTCN(FrameNetwork):
                 f"got channels={channels}, kernel_size={kernel_size}, dilations={list(dilations)}"
             )
         self.channels, self.kernel_size, self.dilations = channels, kernel_size, tuple(dilations)
-        self.expand = nn.Conv2d(bands, channels, 1, bias=False)
+        self.expand = _pointwise(bands, channels)
         self.expand_norm = nn.BatchNorm2d(channels)
         self.blocks = nn.ModuleList(_Block(channels, kernel_size, dilation) for dilation in self.dilations)
         self.head = detection_head(channels, classes)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload] # missing in torch's stubs
 
     @property
     def options(self) -> dict[str, Any]:
@@ -106,7 +105,7 @@ class _Block(nn.Module):
         self.depthwise = nn.Conv2d(
             channels, channels, (1, kernel_size), dilation=(1, dilation), groups=channels, bias=False
         )
-        self.pointwise = nn.Conv2d(channels, channels, 1, bias=False)
+        self.pointwise = _pointwise(channels, channels)
         self.norm = nn.BatchNorm2d(channels)
         self.dilation = dilation
 
@@ -132,8 +131,15 @@ class _Block(nn.Module):
             joined = torch.cat((joined, _zeros(joined, batch, channels, missing)), dim=3)
         image = joined.reshape(batch, channels, -1, self.dilation)
         # The copy has the strides of a kernel in channels-last order; a view sends the gradient the slow way.
-        kernel = self.depthwise.weight.transpose(2, 3).clone(memory_format=torch.channels_last)
+        kernel = self.depthwise.weight.reshape(channels, 1, -1, 1).clone(memory_format=torch.channels_last)
         return F.conv2d(image, kernel, groups=channels).reshape(batch, channels, 1, -1)[..., :frames]
+
+
+def _pointwise(inputs: int, outputs: int) -> nn.Conv2d:
+    """A 1 x 1 convolution whose weights are in channels-last order, as its inputs are."""
+    convolution = nn.Conv2d(inputs, outputs, 1, bias=False)
+    convolution.weight.data = convolution.weight.data.contiguous(memory_format=torch.channels_last)
+    return convolution
 
 
 def _zeros(like: Tensor, batch: int, channels: int, frames: int) -> Tensor:

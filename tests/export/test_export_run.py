@@ -1,0 +1,45 @@
+"""A finished run becomes a file that says what it was trained on and what its thresholds gave."""
+
+import json
+
+import onnx
+import pytest
+
+from anchorstream.decode import DecoderSettings
+from anchorstream.export import export_run
+from anchorstream.models.detector import StreamingDetector
+from anchorstream.runtime.contract import METADATA_KEY, Contract
+from anchorstream.train.config import Config
+from anchorstream.train.run import CONFIG_FILE, DATA_FILE, MODEL_FOLDER, SUMMARY_FILE, open_run
+
+ORIGINS = [{"source": "a studio", "licence": "CC BY 4.0", "clips": 12}]
+POINT = {"label": "computer", "rate": 1.0, "threshold": 0.4, "miss_rate": 0.2}
+
+
+@pytest.fixture
+def run(tmp_path):
+    config = Config(loss="sal", losses={"sal": {"peak": 4.0}}, seed=7)
+    (tmp_path / CONFIG_FILE).write_text(config.to_yaml())
+    (tmp_path / DATA_FILE).write_text(json.dumps({"origins": ORIGINS, "tallies": [], "notes": []}))
+    summary = {"epochs": 3, "parameters": 1000, "dev_operating_points": {"computer": [POINT]}}
+    (tmp_path / SUMMARY_FILE).write_text(json.dumps(summary))
+    StreamingDetector.build("gru", labels=["computer"], options={"units": 8}).save(tmp_path / MODEL_FOLDER)
+    return open_run(tmp_path)
+
+
+def test_the_file_says_what_is_known_of_the_run(run, tmp_path):
+    path = export_run(run, tmp_path / "out" / "computer.onnx", DecoderSettings(threshold={"computer": 0.4}))
+    metadata = {entry.key: entry.value for entry in onnx.load(path).metadata_props}
+    contract = Contract.from_json(metadata[METADATA_KEY])
+    assert contract.labels == ("computer",)
+    assert contract.decoder["threshold"] == {"computer": 0.4}
+    assert contract.operating_points == [{"split": "dev", "snr_db": 10.0, **POINT}]
+    assert contract.training["data"]["origins"] == ORIGINS
+    assert (contract.training["loss"], contract.training["loss_options"]) == ("sal", {"peak": 4.0})
+    assert (contract.training["seed"], contract.training["parameters"]) == (7, 1000)
+
+
+def test_a_run_that_has_not_finished_is_refused(run, tmp_path):
+    (tmp_path / SUMMARY_FILE).unlink()
+    with pytest.raises(ValueError, match="has not finished"):
+        export_run(open_run(tmp_path), tmp_path / "model.onnx", DecoderSettings())
