@@ -55,9 +55,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chain and prints the table."""
-    from anchorstream.cli.table import print_table, summaries
-    from anchorstream.compare.comparison import Conditions, compare, write_reports
+    from anchorstream.cli.table import RATES_PER_HOUR, print_table, summaries
+    from anchorstream.compare.comparison import Conditions, compare, provenance, write_reports
     from anchorstream.compare.evaluation import chosen_decoder
+    from anchorstream.compare.markdown import write_markdown
     from anchorstream.export import export_run
     from anchorstream.train.corpus import corpus_of
 
@@ -80,6 +81,9 @@ def run(args: argparse.Namespace) -> int:
         "audit": corpus.audit.to_dict(),
     }
     pages = write_reports(comparison, args.out, f"{args.keyword}: {' against '.join(losses)}", context)
+
+    about = {name: str(context[name]) for name in ("command", "data", "streams")}
+    write_markdown(args.out, comparison.results, {**about, "date": provenance()["date"]}, RATES_PER_HOUR)
 
     exported = _to_export(systems)
     model = export_run(

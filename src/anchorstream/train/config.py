@@ -43,14 +43,14 @@ class ModelConfig(_Section):
 class OptimiserConfig(_Section):
     """The budget and the steps. AdamW under a one-cycle learning rate."""
 
-    epochs: int = Field(default=30, ge=1)
-    streams_per_epoch: int = Field(default=640, ge=1)
-    batch_size: int = Field(default=32, ge=1)
-    learning_rate: float = Field(default=4e-3, gt=0)
+    epochs: int = Field(default=16, ge=1)
+    streams_per_epoch: int = Field(default=800, ge=1)
+    batch_size: int = Field(default=16, ge=1)
+    learning_rate: float = Field(default=1e-2, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     patience: int = Field(
-        default=12, ge=1, description="epochs without a better dev miss rate before stopping"
+        default=8, ge=1, description="epochs without a better dev miss rate before stopping"
     )
     devices: int = Field(default=1, ge=1, description="processes that train together (DDP)")
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0 leaves it to PyTorch")
@@ -62,7 +62,7 @@ class OptimiserConfig(_Section):
 class DevConfig(_Section):
     """The streams on which checkpoints and thresholds are chosen."""
 
-    hours: float = Field(default=0.5, gt=0)
+    hours: float = Field(default=1.0, gt=0)
     snr_db: float = 10.0
 
 

@@ -1,0 +1,22 @@
+"""A trained detector on a live signal: numpy and onnxruntime, never torch."""
+
+from anchorstream.decode import Detection
+from anchorstream.runtime.contract import Contract, ContractError
+from anchorstream.runtime.detector import Detector
+from anchorstream.runtime.session import ModelError, Session
+from anchorstream.runtime.sources import Source, SourceError, input_devices, microphone, raw_pcm, sound_file
+
+__all__ = [
+    "Contract",
+    "ContractError",
+    "Detection",
+    "Detector",
+    "ModelError",
+    "Session",
+    "Source",
+    "SourceError",
+    "input_devices",
+    "microphone",
+    "raw_pcm",
+    "sound_file",
+]

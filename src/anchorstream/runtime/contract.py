@@ -1,0 +1,183 @@
+"""What a model file says of itself: a JSON object in its metadata, checked before anything else is done with the file.
+
+The metadata is data: no path in it is opened, no code in it is run, and a size in it is believed only within limits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from anchorstream.frames import FrameClock
+
+#: The key of the contract in the metadata of a model file.
+METADATA_KEY = "anchorstream"
+#: The version of this schema; a reader refuses others.
+FORMAT = 1
+
+_MOST_CHARACTERS = 1_000_000
+_MOST_LABELS = 1_000
+_MOST_STATES = 256
+_MOST_STATE_NUMBERS = 4_000_000
+
+
+class ContractError(ValueError):
+    """A model file whose contract is missing, or says what no runtime can keep."""
+
+
+@dataclass(frozen=True, slots=True)
+class StateSpec:
+    """A state tensor: its name, its shape without the batch axis, its type."""
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str = "float32"
+
+
+@dataclass(frozen=True, slots=True)
+class Contract:
+    """Everything that is needed to run a model, and what is known of it.
+
+    Attributes:
+        format: version of this schema.
+        version: of the project that wrote the file.
+        labels: what the columns of the posteriors stand for.
+        sample_rate_hz: of the samples that go in, mono float32 in [-1, 1].
+        hop_samples: samples of one frame.
+        delay_s: frame ``t`` is known at ``t * hop_s + delay_s``.
+        features: settings of the front end, which is inside the model.
+        states: the state tensors, zeros at the start of a stream.
+        decoder: settings of the decoder, the threshold among them.
+        operating_points: thresholds and what was measured at them.
+        training: data, licences, and how it was trained.
+    """
+
+    format: int
+    version: str
+    labels: tuple[str, ...]
+    sample_rate_hz: int
+    hop_samples: int
+    delay_s: float
+    features: dict[str, Any] = field(default_factory=dict)
+    states: tuple[StateSpec, ...] = ()
+    decoder: dict[str, Any] = field(default_factory=dict)
+    operating_points: list[dict[str, Any]] = field(default_factory=list)
+    training: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from frame to frame."""
+        return self.hop_samples / self.sample_rate_hz
+
+    @property
+    def clock(self) -> FrameClock:
+        """When the frames are known."""
+        return FrameClock(self.hop_s, self.delay_s)
+
+    def to_json(self) -> str:
+        """The contract as it is written into a model file.
+
+        Raises:
+            ContractError: if it is one that :meth:`from_json` would refuse.
+        """
+        text = json.dumps(asdict(self), ensure_ascii=False)
+        Contract.from_json(text)
+        return text
+
+    @classmethod
+    def from_json(cls, text: str) -> Contract:
+        """Reads and checks a contract.
+
+        Raises:
+            ContractError: with the reason.
+        """
+        if len(text) > _MOST_CHARACTERS:
+            raise ContractError(f"the contract has {len(text)} characters, more than {_MOST_CHARACTERS}")
+        try:
+            values = json.loads(text, parse_constant=_refuse_constant)
+        except (json.JSONDecodeError, RecursionError) as error:
+            raise ContractError(f"the contract is no valid JSON: {error}") from error
+        if not isinstance(values, dict):
+            raise ContractError(f"the contract must be a JSON object, it is a {type(values).__name__}")
+        _need(values, "format", _is_whole, "a whole number")
+        if values["format"] != FORMAT:
+            raise ContractError(
+                f"the model has a contract of format {values['format']}, this version reads format {FORMAT}; "
+                "export the model again, or install the version of anchorstream that wrote it"
+            )
+        for name, (check, expected) in _CHECKS.items():
+            _need(values, name, check, expected)
+        unknown = sorted(set(values) - set(_CHECKS) - {"format"})
+        if unknown:
+            raise ContractError(f"the contract has unknown keys: {', '.join(unknown)[:200]}")
+        states = tuple(
+            StateSpec(item["name"], tuple(item["shape"]), item["dtype"]) for item in values["states"]
+        )
+        if len({state.name for state in states}) < len(states):
+            raise ContractError("the contract names a state twice")
+        return cls(**{**values, "labels": tuple(values["labels"]), "states": states})
+
+
+def _refuse_constant(name: str) -> float:
+    raise ContractError(f"the contract holds {name}, which is no JSON number")
+
+
+def _need(values: Mapping[str, Any], name: str, check: Callable[[Any], bool], expected: str) -> None:
+    if name not in values:
+        raise ContractError(f"the contract has no {name}")
+    if not check(values[name]):
+        raise ContractError(f"the contract's {name} must be {expected}, got {str(values[name])[:100]}")
+
+
+def _is_whole(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= 200
+
+
+def _are_labels(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and 0 < len(value) <= _MOST_LABELS
+        and all(_is_text(label) for label in value)
+        and len(set(value)) == len(value)
+    )
+
+
+def _is_state(value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and set(value) == {"name", "shape", "dtype"}
+        and _is_text(value["name"])
+        and value["dtype"] == "float32"
+        and isinstance(value["shape"], list)
+        and 0 < len(value["shape"]) <= 8
+        and all(_is_whole(size) and size > 0 for size in value["shape"])
+        and math.prod(value["shape"]) <= _MOST_STATE_NUMBERS
+    )
+
+
+def _is_object(value: object) -> bool:
+    return isinstance(value, dict)
+
+
+_CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "version": (_is_text, "a version"),
+    "labels": (_are_labels, "a list of different names"),
+    "sample_rate_hz": (lambda v: _is_whole(v) and 1_000 <= v <= 384_000, "a rate from 1,000 to 384,000 Hz"),
+    "hop_samples": (lambda v: _is_whole(v) and 1 <= v <= 100_000, "a number of samples from 1 to 100,000"),
+    "delay_s": (lambda v: isinstance(v, (int, float)) and 0 <= v <= 60, "a number of seconds from 0 to 60"),
+    "features": (_is_object, "an object"),
+    "states": (
+        lambda v: isinstance(v, list) and len(v) <= _MOST_STATES and all(map(_is_state, v)),
+        "a list of states",
+    ),
+    "decoder": (_is_object, "an object"),
+    "operating_points": (lambda v: isinstance(v, list) and all(map(_is_object, v)), "a list of objects"),
+    "training": (_is_object, "an object"),
+}

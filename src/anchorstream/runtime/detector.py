@@ -1,0 +1,169 @@
+"""A detector on a live signal: blocks of samples in, detections out."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.decode import Decoder, DecoderSettings, Detection
+from anchorstream.runtime.session import Session
+
+# The most that one call of the model is given: an hour in one block must not take an hour's memory.
+_PIECE_S = 1.0
+
+
+class Detector:
+    """Runs a model over a stream that arrives in blocks of any size.
+
+    Blocks may be int16 or float32 in [-1, 1], mono (N,) or (N, channels), at any sample rate: channels are averaged
+    and other rates are resampled as they come. Samples that are NaN or infinite are taken as 0 and counted. Times
+    are counted in whole samples, so that they stay exact over days.
+
+    One instance serves one stream and one thread; several may share a ``Session``.
+
+    Args:
+        session: the model.
+        sample_rate_hz: of the blocks; ``None`` means the model's own.
+        threshold: replaces the thresholds that the model came with.
+
+    Raises:
+        ValueError: if the rate or the threshold is not positive, or the model's decoder settings are wrong.
+
+    Example:
+        >>> with Detector.open("computer.onnx") as detector:           # doctest: +SKIP
+        ...     for block in blocks:
+        ...         for detection in detector.push(block):
+        ...             print(detection.time_s, detection.label, detection.score)
+    """
+
+    def __init__(
+        self, session: Session, *, sample_rate_hz: int | None = None, threshold: float | None = None
+    ) -> None:
+        contract = session.contract
+        settings = DecoderSettings.from_dict(contract.decoder)
+        if threshold is not None:
+            settings = replace(settings, threshold=threshold)
+        self._session = session
+        self._rate_hz = contract.sample_rate_hz if sample_rate_hz is None else sample_rate_hz
+        if self._rate_hz <= 0:
+            raise ValueError(f"sample_rate_hz must be positive, got {self._rate_hz}")
+        self._decoder = Decoder(settings, contract.labels, contract.clock)
+        self.reset()
+
+    @classmethod
+    def open(
+        cls, path: str | Path, *, sample_rate_hz: int | None = None, threshold: float | None = None
+    ) -> Detector:
+        """Loads a model file; see :meth:`anchorstream.runtime.session.Session.open` for what can go wrong."""
+        return cls(Session.open(path), sample_rate_hz=sample_rate_hz, threshold=threshold)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What is detected, a column of the posteriors each."""
+        return self._session.contract.labels
+
+    @property
+    def hop_s(self) -> float:
+        """Seconds from frame to frame."""
+        return self._session.contract.hop_s
+
+    @property
+    def delay_s(self) -> float:
+        """Frame ``t`` is known at ``t * hop_s + delay_s``."""
+        return self._session.contract.delay_s
+
+    def reset(self) -> None:
+        """Begins a new stream at time 0."""
+        contract = self._session.contract
+        self._state = self._session.init_state()
+        self._rest = np.zeros(0, dtype=np.float32)
+        self._resampler = _resampler(self._rate_hz, contract.sample_rate_hz)
+        self._decoder.reset()
+        #: (T, K) of the frames that the last ``push`` or ``flush`` completed.
+        self.posteriors: NDArray[np.float32] = np.zeros((0, len(self.labels)), dtype=np.float32)
+        #: Samples that were NaN or infinite, and taken as 0.
+        self.bad_samples = 0
+
+    def push(self, pcm: NDArray[np.int16] | NDArray[np.floating[Any]]) -> list[Detection]:
+        """Takes the next block and returns what fired in it.
+
+        Args:
+            pcm: (N,) or (N, channels), int16 or floating point in [-1, 1]; N may be 0.
+
+        Raises:
+            TypeError: if it is neither int16 nor floating point.
+            ValueError: if it has another shape.
+        """
+        samples = self._mono(np.asarray(pcm))
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples)
+        return self._run(samples)
+
+    def flush(self) -> list[Detection]:
+        """Ends the stream: what is left of a hop is filled up with silence and run. Then :meth:`reset` begins anew."""
+        samples = np.zeros(0, dtype=np.float32)
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples, last=True)
+            self._resampler = None
+        missing = -(len(self._rest) + len(samples)) % self._session.contract.hop_samples
+        return self._run(np.concatenate([samples, np.zeros(missing, dtype=np.float32)]))
+
+    def __enter__(self) -> Detector:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.reset()
+
+    def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
+        if pcm.ndim not in (1, 2):
+            raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
+        if pcm.dtype == np.int16:
+            samples = pcm.astype(np.float32) / np.float32(32768)
+        elif np.issubdtype(pcm.dtype, np.floating):
+            samples = pcm.astype(np.float32)
+        else:
+            raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
+        finite = np.isfinite(samples)
+        if not finite.all():
+            self.bad_samples += int(finite.size - finite.sum())
+            samples = np.where(finite, samples, np.float32(0))
+        # Float samples are not bound to [-1, 1] by their type; what no microphone gives must not overflow either.
+        samples = np.clip(samples, -1.0, 1.0)
+        return np.asarray(samples.mean(axis=1) if samples.ndim == 2 else samples, dtype=np.float32)
+
+    def _run(self, samples: NDArray[np.float32]) -> list[Detection]:
+        hop = self._session.contract.hop_samples
+        samples = np.concatenate([self._rest, samples])
+        whole = len(samples) // hop * hop
+        piece = max(1, round(_PIECE_S / self.hop_s)) * hop
+        detections: list[Detection] = []
+        frames: list[NDArray[np.float32]] = []
+        for first in range(0, whole, piece):
+            pcm = np.ascontiguousarray(samples[None, first : min(first + piece, whole)])
+            posteriors, self._state = self._session.step(pcm, self._state)
+            frames.append(posteriors[0])
+            detections += self._decoder.push(posteriors[0])
+        self._rest = samples[whole:].copy()
+        self.posteriors = np.concatenate(frames) if frames else self.posteriors[:0]
+        return detections
+
+
+def _resampler(from_hz: int, to_hz: int) -> Any:  # noqa: ANN401 - soxr has no types
+    if from_hz == to_hz:
+        return None
+    try:
+        import soxr
+    except ImportError as error:
+        raise ImportError(
+            f"samples at {from_hz} Hz for a model at {to_hz} Hz need soxr; "
+            'install with: pip install "anchorstream[runtime]"',
+            name=error.name,
+        ) from error
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")

@@ -1,0 +1,149 @@
+"""A model file as a function of samples and state, through onnxruntime."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.runtime.contract import METADATA_KEY, Contract, ContractError
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+#: State tensors by name, batch first.
+State = dict[str, NDArray[np.float32]]
+
+_LARGEST_BYTES = 64 * 1024 * 1024
+_PCM, _POSTERIORS = "pcm", "posteriors"
+
+
+class ModelError(ValueError):
+    """A file that is no model of ours, or one that cannot be run; the message says why."""
+
+
+class Session:
+    """One model, ready to run; it keeps no state of its own, so that threads may share it.
+
+    Attributes:
+        contract: what the file says of itself.
+    """
+
+    def __init__(self, session: onnxruntime.InferenceSession, contract: Contract) -> None:
+        self._session, self.contract = session, contract
+        self._outputs = [_POSTERIORS, *(f"{state.name}_out" for state in contract.states)]
+
+    @classmethod
+    def open(cls, path: str | Path, *, threads: int = 1) -> Session:
+        """Loads a model file and checks it against its contract.
+
+        Args:
+            path: a file that ``anchorstream export`` wrote.
+            threads: CPU threads of one call; a small network is fastest with one.
+
+        Raises:
+            FileNotFoundError: if there is no such file.
+            ModelError: if it is no model that can be run.
+            ContractError: if what it says of itself is missing or impossible.
+            ImportError: if onnxruntime is not installed.
+        """
+        path = Path(path)
+        if not path.is_file():
+            raise FileNotFoundError(f"no model file {path}: expected what `anchorstream export` writes")
+        size = path.stat().st_size
+        if size > _LARGEST_BYTES:
+            raise ModelError(f"{path} has {size:,} bytes; a model of ours has at most {_LARGEST_BYTES:,}")
+        try:
+            session = _onnx_session(path, threads)
+        except ImportError:
+            raise
+        except (
+            Exception
+        ) as error:  # onnxruntime raises classes of its own for each way in which a file is broken
+            raise ModelError(
+                f"{path} is no ONNX model that onnxruntime can run: {_first_line(error)}"
+            ) from error
+        try:
+            text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
+            if text is None:
+                raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
+            contract = Contract.from_json(text)
+            _check_signature(session, contract)
+        except ValueError as error:
+            raise type(error)(f"{path}: {error}") from error
+        return cls(session, contract)
+
+    def init_state(self, batch: int = 1) -> State:
+        """The state at the start of a stream: zeros."""
+        return {
+            state.name: np.zeros((batch, *state.shape), dtype=np.float32) for state in self.contract.states
+        }
+
+    def step(self, pcm: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+        """Runs whole hops.
+
+        Args:
+            pcm: (B, n * hop_samples) float32 in [-1, 1], n >= 1.
+            state: from :meth:`init_state` or the step before; not changed.
+
+        Returns:
+            Posteriors (B, n, labels), and the state for the next step.
+
+        Raises:
+            ValueError: if ``pcm`` is no whole number of hops.
+        """
+        hop = self.contract.hop_samples
+        if pcm.ndim != 2 or pcm.shape[1] == 0 or pcm.shape[1] % hop:
+            raise ValueError(f"expected (batch, n * {hop}) samples with n >= 1, got shape {pcm.shape}")
+        posteriors, *after = self._session.run(self._outputs, {_PCM: pcm, **state})
+        names = (spec.name for spec in self.contract.states)
+        return posteriors, dict(zip(names, after, strict=True))
+
+
+def _onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    # Slow to import: only who runs a model waits for it.
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            'running a model needs onnxruntime; install with: pip install "anchorstream[runtime]"',
+            name=error.name,
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # From memory: a hostile file must not make the runtime open others beside it as external data.
+    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) -> None:
+    states = {state.name: list(state.shape) for state in contract.states}
+    if _PCM in states:
+        raise ContractError(f"a state may not be called {_PCM!r}")
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    _same_names("inputs", inputs, {_PCM, *states})
+    _same_names("outputs", outputs, {_POSTERIORS, *(f"{name}_out" for name in states)})
+    for node in (*inputs.values(), *outputs.values()):
+        if node.type != "tensor(float)":
+            raise ModelError(f"{node.name} must be float32, the model has {node.type}")
+    for name, shape in states.items():
+        if list(inputs[name].shape)[1:] != shape:
+            raise ModelError(f"state {name} has shape {inputs[name].shape[1:]}, the contract says {shape}")
+    columns = list(outputs[_POSTERIORS].shape)[-1]
+    if isinstance(columns, int) and columns != len(contract.labels):
+        raise ModelError(
+            f"the model gives {columns} posteriors, the contract names {len(contract.labels)} labels"
+        )
+
+
+def _same_names(what: str, found: dict[str, Any], expected: set[str]) -> None:
+    if set(found) != expected:
+        raise ModelError(f"the model's {what} are {sorted(found)}, its contract says {sorted(expected)}")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,0 +1,114 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from safetensors.torch import load_file
+
+from anchorstream.train.callbacks import read_progress
+from anchorstream.train.config import Config, ConfigError
+from anchorstream.train.run import open_run, train
+
+WEIGHTS = Path("model") / "weights.safetensors"
+
+
+def start(config: Config, folder: Path) -> "subprocess.Popen[bytes]":
+    folder.mkdir(exist_ok=True)
+    recipe = folder.with_suffix(".yaml")
+    recipe.write_text(config.to_yaml(), encoding="utf-8")
+    command = [sys.executable, "-m", "anchorstream", "train", str(recipe), "--out", str(folder)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL)
+
+
+def wait_for_epochs(folder: Path, epochs: int, process: "subprocess.Popen[bytes]") -> None:
+    deadline = time.monotonic() + 120
+    while (
+        len(read_progress(folder)["epochs"]) < epochs or not (folder / "checkpoints" / "last.ckpt").exists()
+    ):
+        assert process.poll() is None, process.communicate()[1].decode()
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+@pytest.mark.slow
+def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path) -> None:
+    config = small("optimiser.epochs=8")
+    run = train(config, tmp_path / "run")
+    assert run.finished
+    assert run.summary["dev_miss_rate"] < 0.3
+    rows = run.training_curve()
+    assert [row["epoch"] for row in rows] == list(range(8))
+    assert rows[-1]["train_loss"] < 0.5 * rows[0]["train_loss"]
+    assert run.summary["dev_miss_rate"] == min(rows, key=lambda row: row["dev_score"])["dev_miss_rate"]
+    assert open_run(run.folder).config == config
+    assert run.model().labels == ("rising",)
+    audit = json.loads((run.folder / "data.json").read_text())
+    assert audit
+    logs = run.folder / "logs" / "attempt_0"
+    assert (logs / "metrics.csv").read_text().count("\n") >= 8
+    assert list(logs.glob("events.out.tfevents.*"))
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path) -> None:
+    config = small()
+    whole = train(config, tmp_path / "whole")
+
+    process = start(config, tmp_path / "killed")
+    wait_for_epochs(tmp_path / "killed", 2, process)
+    process.kill()
+    process.communicate()
+    assert not open_run(tmp_path / "killed").finished
+    resumed = train(config, tmp_path / "killed")
+    assert [row["epoch"] for row in resumed.training_curve()] == [0, 1, 2, 3]
+    expected, actual = load_file(whole.folder / WEIGHTS), load_file(resumed.folder / WEIGHTS)
+    for name, tensor in expected.items():
+        assert tensor.equal(actual[name]), name
+    assert resumed.summary == whole.summary
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
+def test_ctrl_c_keeps_the_finished_epochs_and_says_so(small, tmp_path) -> None:
+    process = start(small("optimiser.epochs=50"), tmp_path / "run")
+    wait_for_epochs(tmp_path / "run", 1, process)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in errors.decode()
+    assert "Traceback" not in errors.decode()
+    assert (tmp_path / "run" / "checkpoints" / "last.ckpt").is_file()
+
+
+@pytest.mark.slow
+def test_two_processes_train_what_one_does(small, tmp_path) -> None:
+    # A GRU has no batch statistics, so that two halves of a batch give the gradient of the whole.
+    overrides = ["model={name: gru, options: {units: 16, layers: 1}}", "optimiser.epochs=2"]
+    alone = train(small(*overrides), tmp_path / "alone")
+    process = start(small(*overrides, "optimiser.devices=2"), tmp_path / "together")
+    _, errors = process.communicate(timeout=240)
+    assert process.returncode == 0, errors.decode()
+    together = open_run(tmp_path / "together")
+    assert together.finished
+    expected, actual = load_file(alone.folder / WEIGHTS), load_file(together.folder / WEIGHTS)
+    for name, tensor in expected.items():
+        assert tensor.allclose(actual[name], atol=2e-3), (name, (tensor - actual[name]).abs().max())
+
+
+@pytest.mark.slow
+def test_a_folder_of_another_configuration_is_not_overwritten(small, tmp_path) -> None:
+    run = train(small("optimiser.epochs=1"), tmp_path / "run")
+    before = (run.folder / WEIGHTS).read_bytes()
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(small("optimiser.epochs=2"), run.folder)
+    assert train(small("optimiser.epochs=1"), run.folder).summary == run.summary
+    assert (run.folder / WEIGHTS).read_bytes() == before
+
+
+def test_a_folder_that_is_no_run_is_named(tmp_path) -> None:
+    with pytest.raises(ValueError, match="is no run"):
+        open_run(tmp_path)
