@@ -82,8 +82,8 @@ def _footnote(systems: Sequence[SystemResult]) -> str:
     return (
         f"{len(curve.events)} events ({recordings} recordings of {speakers} speakers, each several times, in other "
         f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seeds. FA/h: false alarms per hour. "
-        "Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms from the anchor, over the hits of "
-        "all seeds."
+        "Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms from the anchor, over the hits "
+        "of all seeds."
     )
 
 

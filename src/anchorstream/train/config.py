@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from anchorstream import losses
 from anchorstream.data.mix import MixSettings
@@ -97,6 +97,14 @@ class Config(_Section):
         if problems:
             raise ValueError("; ".join(problems))
         return options
+
+    @model_validator(mode="after")
+    def _has_the_options_that_the_loss_needs(self) -> Config:
+        try:
+            losses.build(self.loss, **self.loss_options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{error}; set losses.{self.loss}.OPTION") from error
+        return self
 
     @field_validator("task", mode="before")
     @classmethod

@@ -30,6 +30,7 @@ from anchorstream.train.streams import EpochSampler, TrainingStreams, training_l
 
 CONFIG_FILE = "config.yaml"
 DATA_FILE = "data.json"
+CHECKPOINT_FOLDER = "checkpoints"
 MODEL_FOLDER = "model"
 SUMMARY_FILE = "training.json"
 
@@ -139,10 +140,10 @@ def train(
 
 
 def _claim(folder: Path, config: Config) -> None:
-    """Makes the folder, or checks that the run in it is this one."""
+    """Makes the folder, or checks that the run in it is this one; one that never trained an epoch is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     known = folder / CONFIG_FILE
-    if known.is_file():
+    if known.is_file() and (folder / CHECKPOINT_FOLDER).is_dir():
         if load_config(known) != config:
             raise ConfigError(
                 f"{folder} holds a run of another configuration ({known}); choose another --out, or remove that folder"
@@ -158,7 +159,7 @@ def _fit(
     settings = config.optimiser
     rank, world_size = int(os.environ.get("LOCAL_RANK", 0)), settings.devices
     checkpoints = ModelCheckpoint(
-        dirpath=folder / "checkpoints",
+        dirpath=folder / CHECKPOINT_FOLDER,
         filename="best",
         monitor="dev_score",
         save_last=True,
@@ -207,7 +208,7 @@ def _fit(
             max(1, settings.batch_size // world_size),
             settings.workers,
         )
-        last = folder / "checkpoints" / "last.ckpt"
+        last = folder / CHECKPOINT_FOLDER / "last.ckpt"
         try:
             trainer.fit(module, loader, ckpt_path=last if last.is_file() else None, weights_only=True)
         except SystemExit as stop:
