@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 
 #: The key of the contract in the metadata of a model file.
@@ -21,7 +22,9 @@ FORMAT = 1
 _MOST_CHARACTERS = 1_000_000
 _MOST_LABELS = 1_000
 _MOST_STATES = 256
-_MOST_STATE_NUMBERS = 4_000_000
+# Of all states together, and of the decoder's memory.
+_MOST_NUMBERS = 4_000_000
+_MOST_REFRACTORY_S = 3_600
 
 
 class ContractError(ValueError):
@@ -98,7 +101,9 @@ class Contract:
             raise ContractError(f"the contract has {len(text)} characters, more than {_MOST_CHARACTERS}")
         try:
             values = json.loads(text, parse_constant=_refuse_constant)
-        except (json.JSONDecodeError, RecursionError) as error:
+        except ContractError:
+            raise
+        except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
             raise ContractError(f"the contract is no valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise ContractError(f"the contract must be a JSON object, it is a {type(values).__name__}")
@@ -118,7 +123,11 @@ class Contract:
         )
         if len({state.name for state in states}) < len(states):
             raise ContractError("the contract names a state twice")
-        return cls(**{**values, "labels": tuple(values["labels"]), "states": states})
+        if sum(math.prod(state.shape) for state in states) > _MOST_NUMBERS:
+            raise ContractError(f"the contract's states have more than {_MOST_NUMBERS:,} numbers together")
+        contract = cls(**{**values, "labels": tuple(values["labels"]), "states": states})
+        _check_decoder(contract)
+        return contract
 
 
 def _refuse_constant(name: str) -> float:
@@ -132,12 +141,33 @@ def _need(values: Mapping[str, Any], name: str, check: Callable[[Any], bool], ex
         raise ContractError(f"the contract's {name} must be {expected}, got {str(values[name])[:100]}")
 
 
+def _check_decoder(contract: Contract) -> None:
+    try:
+        settings = DecoderSettings.from_dict(contract.decoder)
+        if isinstance(settings.threshold, Mapping) and set(settings.threshold) != set(contract.labels):
+            raise ValueError(
+                f"thresholds for {sorted(settings.threshold)}, labels are {sorted(contract.labels)}"
+            )
+    except (TypeError, ValueError) as error:
+        raise ContractError(f"the contract's decoder: {str(error)[:200]}") from error
+    numbers = settings.smoothing_s / contract.hop_s * len(contract.labels)
+    if numbers > _MOST_NUMBERS:
+        raise ContractError(
+            f"the contract's decoder smooths over {settings.smoothing_s:g} s, which is more than can be kept"
+        )
+    if settings.refractory_s > _MOST_REFRACTORY_S:
+        raise ContractError(
+            f"the contract's decoder must be quiet for at most {_MOST_REFRACTORY_S} s, got {settings.refractory_s:g}"
+        )
+
+
 def _is_whole(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
 def _is_text(value: object) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= 200
+    # Printable, because labels are printed: a model file must not steer the terminal.
+    return isinstance(value, str) and 0 < len(value) <= 200 and value.isprintable()
 
 
 def _are_labels(value: object) -> bool:
@@ -158,7 +188,7 @@ def _is_state(value: object) -> bool:
         and isinstance(value["shape"], list)
         and 0 < len(value["shape"]) <= 8
         and all(_is_whole(size) and size > 0 for size in value["shape"])
-        and math.prod(value["shape"]) <= _MOST_STATE_NUMBERS
+        and math.prod(value["shape"]) <= _MOST_NUMBERS
     )
 
 
@@ -171,7 +201,10 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "labels": (_are_labels, "a list of different names"),
     "sample_rate_hz": (lambda v: _is_whole(v) and 1_000 <= v <= 384_000, "a rate from 1,000 to 384,000 Hz"),
     "hop_samples": (lambda v: _is_whole(v) and 1 <= v <= 100_000, "a number of samples from 1 to 100,000"),
-    "delay_s": (lambda v: isinstance(v, (int, float)) and 0 <= v <= 60, "a number of seconds from 0 to 60"),
+    "delay_s": (
+        lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and 0 <= v <= 60,
+        "a number of seconds from 0 to 60",
+    ),
     "features": (_is_object, "an object"),
     "states": (
         lambda v: isinstance(v, list) and len(v) <= _MOST_STATES and all(map(_is_state, v)),
