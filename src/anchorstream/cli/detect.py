@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from anchorstream.cli.arguments import threshold
 
 if TYPE_CHECKING:
     from anchorstream.runtime import Detector, Session
@@ -20,9 +23,11 @@ examples:
   anchorstream detect computer.onnx recordings/ --json > detections.json
   anchorstream detect computer.onnx recordings/*.flac --posteriors posteriors/
 
-A file that cannot be read is named and the others are still done; the exit code is then 1."""
+A file with a fault is named, what can be read of it and all others are still done, and the exit code is 1."""
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au"}
+# Large enough for whole calls of the model, small enough for any memory.
+_BLOCK_S = 10.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -34,9 +39,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print all detections as one JSON object")
     parser.add_argument(
-        "--posteriors", type=Path, metavar="DIR", help="write the posteriors of each file as .npz"
+        "--posteriors", type=Path, metavar="DIR", help="write the posteriors of each file as DIR/NAME.npz"
     )
-    parser.add_argument("--threshold", type=float, help="in the place of the model's own")
+    parser.add_argument("--threshold", type=threshold, metavar="X", help="in the place of the model's own")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -46,92 +51,112 @@ def run(args: argparse.Namespace) -> int:
     session = Session.open(args.model)
     paths = _audio_files(args.files)
     names = _distinct_names(paths)
-    results = []
-    for path in paths:
-        result = _detect(session, path, args.threshold, args.posteriors and args.posteriors / names[path])
-        results.append(result)
-        if not args.json:
-            _print(result)
-    failed = sum("error" in result for result in results)
-    if args.json:
-        print(json.dumps({"files": results}))
-    else:
-        found = sum(len(result["detections"]) for result in results)
-        seconds = sum(result["duration_s"] or 0.0 for result in results)
-        print(f"{found} detection(s) in {len(results) - failed} file(s), {seconds:.1f} s", file=sys.stderr)
-    if failed:
-        print(f"{failed} of {len(results)} file(s) could not be read to the end", file=sys.stderr)
-    return 1 if failed else 0
+    if args.posteriors is not None:
+        args.posteriors.mkdir(parents=True, exist_ok=True)
+    results: list[dict[str, Any]] = []
+    try:
+        for path in paths:
+            npz = None if args.posteriors is None else args.posteriors / names[path]
+            results.append(_detect(session, path, args.threshold, npz))
+            if not args.json:
+                _print(results[-1])
+    finally:
+        # Also after Ctrl-C or on a full disk: what was done is not lost.
+        if args.json:
+            print(json.dumps({"files": results}))
+        else:
+            _print_summary(results)
+    return 1 if any("error" in result for result in results) else 0
 
 
 def _detect(session: Session, path: Path, threshold: float | None, npz: Path | None) -> dict[str, Any]:
+    """One entry of the result; what was found before a fault is kept."""
     from anchorstream.runtime import Detector, SourceError, sound_file
 
-    detections, posteriors, samples = [], [], 0
+    result: dict[str, Any] = {"path": str(path), "duration_s": 0.0, "detections": []}
+    if path.is_dir():
+        return {**result, "error": f"{path}: the folder holds no audio file ({' '.join(sorted(_SUFFIXES))})"}
+    posteriors: list[NDArray[np.float32]] = []
+    samples = 0
     try:
-        with sound_file(path, block_s=10.0) as source:
+        with sound_file(path, block_s=_BLOCK_S) as source:
             detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=threshold)
+
+            def take(detections: Sequence[Any]) -> None:
+                result["detections"] += [
+                    {"time_s": found.time_s, "label": found.label, "score": round(found.score, 6)}
+                    for found in detections
+                ]
+                if npz is not None:
+                    posteriors.append(detector.posteriors)
+
             for block in source.blocks:
+                take(detector.push(block))
                 samples += len(block)
-                detections += detector.push(block)
-                posteriors.append(detector.posteriors)
-            detections += detector.flush()
-            posteriors.append(detector.posteriors)
+                result["duration_s"] = round(samples / source.sample_rate_hz, 6)
+            take(detector.flush())
     except SourceError as error:
-        return {"path": str(path), "duration_s": None, "detections": [], "error": str(error)}
+        return {**result, "error": str(error)}
     if npz is not None:
         _write_posteriors(npz, np.concatenate(posteriors), detector)
-    return {
-        "path": str(path),
-        "duration_s": round(samples / source.sample_rate_hz, 6),
-        "detections": [
-            {"time_s": found.time_s, "label": found.label, "score": round(found.score, 6)}
-            for found in detections
-        ],
-    }
+        result["posteriors"] = str(npz)
+    if detector.bad_samples:
+        result["error"] = f"{path}: {detector.bad_samples} sample(s) are NaN or infinite; taken as silence"
+    return result
 
 
 def _write_posteriors(path: Path, posteriors: NDArray[np.float32], detector: Detector) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".tmp")
-    with beside.open("wb") as file:
-        np.savez_compressed(
-            file,
-            posteriors=posteriors.astype(np.float32),
-            hop_s=detector.hop_s,
-            delay_s=detector.delay_s,
-            labels=np.array(detector.labels),
-        )
-    beside.replace(path)
+    try:
+        with beside.open("wb") as file:
+            np.savez_compressed(
+                file,
+                posteriors=posteriors.astype(np.float32),
+                hop_s=detector.hop_s,
+                delay_s=detector.delay_s,
+                labels=np.array(detector.labels),
+            )
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _print(result: dict[str, Any]) -> None:
-    if "error" in result:
-        print(f"anchorstream: error: {result['error']}", file=sys.stderr)
     for found in result["detections"]:
         print(f"{result['path']}: {found['time_s']:9.3f} s  {found['label']}  score {found['score']:.3f}")
+    if "error" in result:
+        print(f"anchorstream: error: {result['error']}", file=sys.stderr)
 
 
-def _audio_files(given: list[Path]) -> list[Path]:
-    """The files that were named, and of each folder the audio files in it, in order of their names."""
+def _print_summary(results: Sequence[dict[str, Any]]) -> None:
+    found = sum(len(result["detections"]) for result in results)
+    seconds = sum(result["duration_s"] for result in results)
+    print(f"{found} detection(s) in {len(results)} file(s), {seconds:.1f} s", file=sys.stderr)
+    faulty = sum("error" in result for result in results)
+    if faulty:
+        print(f"{faulty} of {len(results)} file(s) had a fault", file=sys.stderr)
+
+
+def _audio_files(given: Sequence[Path]) -> list[Path]:
+    """The files that were named, and of each folder the audio files in it, in order of their names.
+
+    A folder without any stands for itself, so that it is reported among the files.
+    """
     files: list[Path] = []
     for path in given:
-        if path.is_dir():
-            inside = sorted(file for file in path.rglob("*") if file.suffix.lower() in _SUFFIXES)
-            if not inside:
-                raise ValueError(f"{path} holds no audio file ({', '.join(sorted(_SUFFIXES))})")
-            files += inside
-        else:
-            files.append(path)
+        found = path.rglob("*") if path.is_dir() else ()
+        inside = sorted(file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file())
+        files += inside or [path]
     return list(dict.fromkeys(files))
 
 
-def _distinct_names(paths: list[Path]) -> dict[Path, str]:
+def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
     """A name for the posteriors of each file: its stem, numbered where several files share one."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
         name, number = path.stem, 1
+        # Not every file system tells upper from lower case.
         while name.lower() in taken:
             number += 1
             name = f"{path.stem}-{number}"

@@ -8,15 +8,17 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+from anchorstream.cli.arguments import positive_int, threshold
 
 if TYPE_CHECKING:
-    from anchorstream.runtime import Detection, Source
+    from anchorstream.runtime import Detection, Session, Source
 
 EXAMPLE = """\
 examples:
   anchorstream listen computer.onnx
-  anchorstream listen computer.onnx --list-devices
+  anchorstream listen --list-devices
   arecord -q -f S16_LE -r 16000 -t raw | anchorstream listen computer.onnx --stdin --json
 
 Prints each detection as it happens; Ctrl-C ends it."""
@@ -27,57 +29,74 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("model", type=Path, metavar="MODEL", help="a file that `anchorstream export` wrote")
     parser.add_argument("--device", metavar="N", help="microphone: its number, or part of its name")
-    parser.add_argument("--list-devices", action="store_true", help="list the microphones and end")
+    parser.add_argument("--list-devices", action=_ListDevices, help="list the microphones and end")
     parser.add_argument(
         "--stdin", action="store_true", help="raw signed 16-bit little-endian samples from stdin"
     )
     parser.add_argument(
-        "--rate", type=int, default=16_000, metavar="HZ", help="rate of --stdin (default: 16000)"
+        "--rate", type=positive_int, default=16_000, metavar="HZ", help="rate of --stdin (default: 16000)"
     )
     parser.add_argument(
-        "--channels", type=int, default=1, metavar="N", help="channels of --stdin (default: 1)"
+        "--channels", type=positive_int, default=1, metavar="N", help="channels of --stdin (default: 1)"
     )
-    parser.add_argument("--threshold", type=float, help="in the place of the model's own")
+    parser.add_argument("--threshold", type=threshold, metavar="X", help="in the place of the model's own")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each detection")
 
 
 def run(args: argparse.Namespace) -> int:
     """Listens until the source ends or Ctrl-C."""
-    from anchorstream.runtime import Detector, Session, input_devices, microphone, raw_pcm
+    from anchorstream.runtime import Detector, Session
 
-    if args.list_devices:
-        for index, name in input_devices():
-            print(f"{index:3}  {name}")
-        return 0
     session = Session.open(args.model)
-    opened: AbstractContextManager[Source]
-    if args.stdin:
-        opened = nullcontext(raw_pcm(sys.stdin.buffer, sample_rate_hz=args.rate, channels=args.channels))
-    else:
-        device = int(args.device) if args.device and args.device.isdigit() else args.device
-        opened = microphone(sample_rate_hz=session.contract.sample_rate_hz, device=device)
-    count = 0
-    with opened as source:
+    count = samples = 0
+    with _source(args, session) as source:
         detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=args.threshold)
         print(f"listening for {', '.join(detector.labels)}; Ctrl-C ends", file=sys.stderr)
         try:
             for block in source.blocks:
                 count += _report(detector.push(block), args.json)
+                samples += len(block)
             count += _report(detector.flush(), args.json)
         except KeyboardInterrupt:
+            # The usual way to end it, not a failure.
             print(file=sys.stderr)
-    print(f"{count} detection(s)", file=sys.stderr)
-    if detector.bad_samples:
-        print(f"{detector.bad_samples} sample(s) were no numbers and taken as silence", file=sys.stderr)
+        finally:
+            seconds = samples / source.sample_rate_hz
+            print(f"{count} detection(s) in {seconds:.1f} s", file=sys.stderr)
+            if detector.bad_samples:
+                print(f"{detector.bad_samples} sample(s) were no numbers; taken as silence", file=sys.stderr)
     return 0
+
+
+class _ListDevices(argparse.Action):
+    """Ends the command like ``--version`` does, so that no model is asked for."""
+
+    def __init__(self, option_strings: Sequence[str], dest: str, help: str | None = None) -> None:
+        super().__init__(option_strings, dest, nargs=0, help=help)
+
+    def __call__(self, parser: argparse.ArgumentParser, *_: Any) -> None:  # noqa: ANN401 - argparse's signature
+        from anchorstream.runtime import input_devices
+
+        for index, name in input_devices():
+            print(f"{index:3}  {name}")
+        parser.exit()
+
+
+def _source(args: argparse.Namespace, session: Session) -> AbstractContextManager[Source]:
+    from anchorstream.runtime import microphone, raw_pcm
+
+    if args.stdin:
+        return nullcontext(raw_pcm(sys.stdin.buffer, sample_rate_hz=args.rate, channels=args.channels))
+    device = int(args.device) if args.device and args.device.isdigit() else args.device
+    return microphone(sample_rate_hz=session.contract.sample_rate_hz, device=device)
 
 
 def _report(detections: Sequence[Detection], as_json: bool) -> int:
     for found in detections:
         if as_json:
-            print(
-                json.dumps({"time_s": found.time_s, "label": found.label, "score": found.score}), flush=True
-            )
+            line = json.dumps({"time_s": found.time_s, "label": found.label, "score": round(found.score, 6)})
         else:
-            print(f"{found.time_s:9.2f} s  {found.label}  score {found.score:.3f}", flush=True)
+            line = f"{found.time_s:9.2f} s  {found.label}  score {found.score:.3f}"
+        # At once, also into a pipe: somebody waits for it.
+        print(line, flush=True)
     return len(detections)

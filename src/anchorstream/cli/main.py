@@ -8,10 +8,12 @@ from __future__ import annotations
 import argparse
 import errno
 import importlib
+import io
 import os
 import sys
 import traceback
 from collections.abc import Sequence
+from importlib.util import find_spec
 
 from anchorstream import __version__
 
@@ -32,31 +34,45 @@ examples:
   anchorstream train keyword data=my_recordings task.keywords=[computer]
   anchorstream COMMAND --help"""
 
+# The extra of pyproject.toml that holds what a command needs; `train` has that of the others.
+_EXTRAS = {"demo": "all", "detect": "runtime", "listen": "runtime"}
+
 _DEBUG = "ANCHORSTREAM_DEBUG"
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Runs one command and returns its exit code.
+
+    Raises:
+        SystemExit: for ``--help``, ``--version`` and wrong usage, as argparse does.
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A file may have a name, and a model a label, that the terminal's encoding does not have.
+        sys.stdout.reconfigure(errors="backslashreplace")
     if not argv or argv[0] not in COMMANDS:
         _main_parser().parse_args(argv or ["--help"])
         return USAGE
     try:
-        return _run(argv[0], argv[1:])
+        code = _run(argv[0], argv[1:])
+        # Here, while a full disk or a reader that has gone can still be told.
+        sys.stdout.flush()
+        return code
     except KeyboardInterrupt:
         print("\nanchorstream: interrupted; what was finished is kept", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Whoever read our output has gone (`| head`); the interpreter must not complain about it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        # Whoever read our output has had enough (`| head`): no error, but not everything was said.
         return FAILED
     except (ValueError, OSError, RuntimeError, ImportError) as error:
         if os.environ.get(_DEBUG):
             traceback.print_exc()
-        print(f"anchorstream: error: {_explain(error)}", file=sys.stderr)
+        print(f"anchorstream: error: {_explain(error, argv[0])}", file=sys.stderr)
         return USAGE if type(error).__name__ == "ConfigError" else FAILED
+    finally:
+        _settle_stdout()
 
 
 def _run(name: str, argv: Sequence[str]) -> int:
@@ -91,11 +107,24 @@ def _main_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _explain(error: Exception) -> str:
-    if isinstance(error, ModuleNotFoundError) and error.name and not error.name.startswith("anchorstream"):
-        return f"this command needs the package {error.name}; install with: pip install 'anchorstream[all]'"
+def _settle_stdout() -> None:
+    """What cannot be written is given up, or the interpreter would try again at exit and complain."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+def _explain(error: Exception, command: str) -> str:
+    if isinstance(error, ModuleNotFoundError) and error.name and not find_spec(error.name.partition(".")[0]):
+        # Synthetic speech is an extra of its own, because its engine has another licence.
+        extra = "synth" if error.name == "espeakng_loader" else _EXTRAS.get(command, "train")
+        return (
+            f"this command needs the package {error.name}; install with: pip install 'anchorstream[{extra}]'"
+        )
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        return f"the disk is full: {error.filename or 'a file'} was not written; free some space and run this again"
+        what = error.filename or "the output"
+        return f"the disk is full: {what} was not written; free some space and run this again"
     if isinstance(error, OSError) and error.strerror and error.filename:
         return f"{error.filename}: {error.strerror}"
     return str(error) or type(error).__name__
