@@ -32,7 +32,7 @@ def print_table(title: str, results: Sequence[SystemResult]) -> None:
         table.add_column(f"false rejects\nat {rate:g} FA/h [95%]", justify="right")
         table.add_column("latency P50/P90\n(ms)", justify="right")
         if len(results) > 1:
-            table.add_column(f"less {results[0].name}\n[95%]", justify="right")
+            table.add_column(f"against {results[0].name}\n(points) [95%]", justify="right")
     rows = summaries(results)
     for index, result in enumerate(results):
         row = [result.name]

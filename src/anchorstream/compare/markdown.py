@@ -42,7 +42,7 @@ def _table(systems: Sequence[SystemResult], rates: Sequence[float]) -> list[str]
         head += [
             f"false rejects at {rate:g} FA/h",
             "each seed",
-            f"less {systems[0].name}",
+            f"against {systems[0].name}, points",
             "latency P50 / P90",
         ]
     rows = [head, ["---"] * len(head)]
