@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -51,18 +51,25 @@ def run(args: argparse.Namespace) -> int:
     count = samples = 0
     with _source(args, session) as source:
         detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=args.threshold)
+
+        def detections() -> Iterator[Detection]:
+            nonlocal samples
+            for block in source.blocks:
+                samples += len(block)
+                yield from detector.push(block)
+            yield from detector.flush()
+
         print(f"listening for {', '.join(detector.labels)}; Ctrl-C ends", file=sys.stderr)
         try:
-            for block in source.blocks:
-                count += _report(detector.push(block), args.json)
-                samples += len(block)
-            count += _report(detector.flush(), args.json)
+            for found in detections():
+                count += 1
+                # At once, also into a pipe: somebody waits for it.
+                print(_line(found, args.json), flush=True)
         except KeyboardInterrupt:
             # The usual way to end it, not a failure.
             print(file=sys.stderr)
         finally:
-            seconds = samples / source.sample_rate_hz
-            print(f"{count} detection(s) in {seconds:.1f} s", file=sys.stderr)
+            print(f"{count} detection(s) in {samples / source.sample_rate_hz:.1f} s", file=sys.stderr)
             if detector.bad_samples:
                 print(f"{detector.bad_samples} sample(s) were no numbers; taken as silence", file=sys.stderr)
     return 0
@@ -91,12 +98,7 @@ def _source(args: argparse.Namespace, session: Session) -> AbstractContextManage
     return microphone(sample_rate_hz=session.contract.sample_rate_hz, device=device)
 
 
-def _report(detections: Sequence[Detection], as_json: bool) -> int:
-    for found in detections:
-        if as_json:
-            line = json.dumps({"time_s": found.time_s, "label": found.label, "score": round(found.score, 6)})
-        else:
-            line = f"{found.time_s:9.2f} s  {found.label}  score {found.score:.3f}"
-        # At once, also into a pipe: somebody waits for it.
-        print(line, flush=True)
-    return len(detections)
+def _line(found: Detection, as_json: bool) -> str:
+    if as_json:
+        return json.dumps({"time_s": found.time_s, "label": found.label, "score": round(found.score, 6)})
+    return f"{found.time_s:9.2f} s  {found.label}  score {found.score:.3f}"
