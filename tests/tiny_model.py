@@ -1,6 +1,6 @@
 """A detector small enough to work out by hand: it fires on what is loud. Made with onnx alone, never torch.
 
-Frame t has the posterior ``clip(5 * (energy[t] + energy[t - 1]) / 2, 0, 1)``, where ``energy`` is the mean square of a hop
+Frame t has the posterior ``clip(5 * (energy[t] + energy[t - 1]) / 2, 0, 1)``. ``energy`` is the mean square of a hop
 of 160 samples (10 ms at 16 kHz) and the hop before the first one is the state, silence at the start of a stream.
 
 A burst of amplitude 0.5 (energy 0.25) that begins with hop h therefore has the posteriors 0.625 at h, 1 from h + 1 on,

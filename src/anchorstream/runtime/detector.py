@@ -84,6 +84,7 @@ class Detector:
         self._rest = np.zeros(0, dtype=np.float32)
         self._resampler = _resampler(self._rate_hz, contract.sample_rate_hz)
         self._decoder.reset()
+        self._ended = False
         #: (T, K) of the frames that the last ``push`` or ``flush`` completed.
         self.posteriors: NDArray[np.float32] = np.zeros((0, len(self.labels)), dtype=np.float32)
         #: Samples that were NaN or infinite, and taken as 0.
@@ -98,7 +99,10 @@ class Detector:
         Raises:
             TypeError: if it is neither int16 nor floating point.
             ValueError: if it has another shape.
+            RuntimeError: after ``flush``: the stream has ended.
         """
+        if self._ended:
+            raise RuntimeError("the stream has ended with flush(); reset() begins a new one")
         samples = self._mono(np.asarray(pcm))
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples)
@@ -107,9 +111,9 @@ class Detector:
     def flush(self) -> list[Detection]:
         """Ends the stream: what is left of a hop is filled up with silence and run. Then :meth:`reset` begins anew."""
         samples = np.zeros(0, dtype=np.float32)
-        if self._resampler is not None:
+        if self._resampler is not None and not self._ended:
             samples = self._resampler.resample_chunk(samples, last=True)
-            self._resampler = None
+        self._ended = True
         missing = -(len(self._rest) + len(samples)) % self._session.contract.hop_samples
         return self._run(np.concatenate([samples, np.zeros(missing, dtype=np.float32)]))
 
@@ -122,20 +126,19 @@ class Detector:
         self.reset()
 
     def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
-        if pcm.ndim not in (1, 2):
+        if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
             raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
         if pcm.dtype == np.int16:
             samples = pcm.astype(np.float32) / np.float32(32768)
         elif np.issubdtype(pcm.dtype, np.floating):
-            samples = pcm.astype(np.float32)
+            finite = np.isfinite(pcm)
+            if not finite.all():
+                self.bad_samples += int(finite.size - finite.sum())
+                pcm = np.where(finite, pcm, pcm.dtype.type(0))
+            # Their type does not bind them to [-1, 1]; before the cast, which a float64 could overflow.
+            samples = np.clip(pcm, -1.0, 1.0).astype(np.float32)
         else:
             raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
-        finite = np.isfinite(samples)
-        if not finite.all():
-            self.bad_samples += int(finite.size - finite.sum())
-            samples = np.where(finite, samples, np.float32(0))
-        # Float samples are not bound to [-1, 1] by their type; what no microphone gives must not overflow either.
-        samples = np.clip(samples, -1.0, 1.0)
         return np.asarray(samples.mean(axis=1) if samples.ndim == 2 else samples, dtype=np.float32)
 
     def _run(self, samples: NDArray[np.float32]) -> list[Detection]:

@@ -57,11 +57,9 @@ class Session:
             raise ModelError(f"{path} has {size:,} bytes; a model of ours has at most {_LARGEST_BYTES:,}")
         try:
             session = _onnx_session(path, threads)
-        except ImportError:
+        except (ImportError, OSError):
             raise
-        except (
-            Exception
-        ) as error:  # onnxruntime raises classes of its own for each way in which a file is broken
+        except Exception as error:  # onnxruntime raises classes of its own, one for each way of being broken
             raise ModelError(
                 f"{path} is no ONNX model that onnxruntime can run: {_first_line(error)}"
             ) from error
@@ -93,11 +91,19 @@ class Session:
 
         Raises:
             ValueError: if ``pcm`` is no whole number of hops.
+            ModelError: if the model fails, or gives something else than its contract says.
         """
         hop = self.contract.hop_samples
         if pcm.ndim != 2 or pcm.shape[1] == 0 or pcm.shape[1] % hop:
             raise ValueError(f"expected (batch, n * {hop}) samples with n >= 1, got shape {pcm.shape}")
-        posteriors, *after = self._session.run(self._outputs, {_PCM: pcm, **state})
+        try:
+            posteriors, *after = self._session.run(self._outputs, {_PCM: pcm, **state})
+        except Exception as error:  # as in open
+            raise ModelError(f"the model failed while running: {_first_line(error)}") from error
+        # A file may declare open sizes and keep none: times count frames, so their number must be right.
+        expected = (len(pcm), pcm.shape[1] // hop, len(self.contract.labels))
+        if posteriors.shape != expected:
+            raise ModelError(f"the model gave posteriors of shape {posteriors.shape}, expected {expected}")
         names = (spec.name for spec in self.contract.states)
         return posteriors, dict(zip(names, after, strict=True))
 
@@ -133,7 +139,13 @@ def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) 
     for name, shape in states.items():
         if list(inputs[name].shape)[1:] != shape:
             raise ModelError(f"state {name} has shape {inputs[name].shape[1:]}, the contract says {shape}")
-    columns = list(outputs[_POSTERIORS].shape)[-1]
+    pcm = list(inputs[_PCM].shape)
+    if len(pcm) != 2 or isinstance(pcm[1], int):
+        raise ModelError(f"{_PCM} must have shape (batch, any number of hops), the model has {pcm}")
+    posteriors = list(outputs[_POSTERIORS].shape)
+    if len(posteriors) != 3:
+        raise ModelError(f"{_POSTERIORS} must have shape (batch, frames, labels), the model has {posteriors}")
+    columns = posteriors[-1]
     if isinstance(columns, int) and columns != len(contract.labels):
         raise ModelError(
             f"the model gives {columns} posteriors, the contract names {len(contract.labels)} labels"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import collections
 import queue
+import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,62 +20,104 @@ Block = NDArray[np.int16] | NDArray[np.float32]
 
 _BLOCK_S = 0.1
 # A reader that falls this far behind a microphone loses sound rather than memory.
-_MOST_WAITING_BLOCKS = 100
+_MOST_WAITING_S = 10.0
+
+# What libsndfile gives as the length of a file that states none.
+_NO_LENGTH = 2**63 - 1
+# Programs that write to a pipe cannot know the length beforehand and put about 2 or 4 GiB into the header.
+_STREAMED_BYTES = 2**31 - 2**16
+_WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
 
 
 class SourceError(ValueError):
     """A source that cannot be read; the message says why and what to do."""
 
 
-@dataclass(frozen=True)
+@dataclass
 class Source:
-    """Blocks of samples, (N,) or (N, channels), and the rate at which they were taken."""
+    """Blocks of samples, and what happens while they are taken.
+
+    Attributes:
+        sample_rate_hz: the rate at which the samples were taken.
+        blocks: int16 or float32, (N,) or (N, channels).
+        overflows: how often a microphone's sound was lost, because it was not taken in time.
+    """
 
     sample_rate_hz: int
     blocks: Iterator[Block]
+    overflows: int = 0
 
 
 @contextmanager
 def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Source]:
     """Reads a sound file of any rate, channels and format that libsndfile knows, block by block.
 
+    Args:
+        path: the file.
+        block_s: length of a block; where a file is damaged, less than a block before the damage is lost.
+
     Raises:
         SourceError: at once if it is missing or no audio; while reading, if it is damaged or ends before its header
-            says.
+            says. All blocks before the damage are handed on first.
     """
-    import soundfile
-
+    soundfile = _soundfile()
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}")
     try:
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
-        raise SourceError(f"{path}: no audio file that can be read: {error}") from error
+        raise SourceError(f"{path}: no audio file that can be read: {error.error_string}") from error
+    except OSError as error:
+        raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     with file:
         if file.frames == 0:
             raise SourceError(f"{path}: holds no sample")
+        if file.frames == _NO_LENGTH:
+            raise SourceError(f"{path}: its header states no length; convert it, for instance to WAV")
         yield Source(int(file.samplerate), _file_blocks(file, path, max(1, round(block_s * file.samplerate))))
 
 
 def _file_blocks(sound: soundfile.SoundFile, path: Path, frames: int) -> Iterator[Block]:
-    import soundfile
-
+    libsndfile_error = _soundfile().LibsndfileError
     read = 0
     while True:
         try:
             block = sound.read(frames, dtype="float32")
-        except soundfile.LibsndfileError as error:
-            raise SourceError(f"{path}: damaged after {read / sound.samplerate:.2f} s: {error}") from error
+        except libsndfile_error as error:
+            raise SourceError(
+                f"{path}: damaged after {read / sound.samplerate:.2f} s: {error.error_string}"
+            ) from error
         if len(block) == 0:
             break
         read += len(block)
         yield block
-    if read < sound.frames:
+    promised = _promised_frames(sound)
+    if read < promised:
         raise SourceError(
-            f"{path}: damaged or cut off: its header promises {sound.frames / sound.samplerate:.2f} s, "
+            f"{path}: damaged or cut off: its header promises {promised / sound.samplerate:.2f} s, "
             f"{read / sound.samplerate:.2f} s can be read"
         )
+
+
+def _promised_frames(sound: soundfile.SoundFile) -> int:
+    # libsndfile shortens a WAV file that was cut off without an error; only its log says so.
+    data = _WAV_DATA_CHUNK.search(sound.extra_info)
+    if data and 0 < int(data[2]) < int(data[1]) < _STREAMED_BYTES:
+        return int(sound.frames) * int(data[1]) // int(data[2])
+    return int(sound.frames)
+
+
+def _soundfile() -> Any:  # noqa: ANN401 - it has no types
+    try:
+        import soundfile
+    except ImportError as error:
+        raise ImportError(
+            'sound files need soundfile; install with: pip install "anchorstream[runtime]"', name=error.name
+        ) from error
+    except OSError as error:
+        raise SourceError(f"{error}; install libsndfile (Debian: apt install libsndfile1)") from error
+    return soundfile
 
 
 def raw_pcm(
@@ -90,18 +132,22 @@ def raw_pcm(
         sample_rate_hz: of the samples.
         channels: interleaved.
         block_s: the longest block.
+
+    Raises:
+        SourceError: if rate or channels are not positive.
     """
     if sample_rate_hz <= 0 or channels <= 0:
         raise SourceError(
             f"rate and channels must be positive, got {sample_rate_hz} Hz and {channels} channels"
         )
     frame_bytes = 2 * channels
+    block_bytes = max(1, round(block_s * sample_rate_hz)) * frame_bytes
 
     def blocks() -> Iterator[Block]:
         # read1 returns what is there; read would wait for a whole block.
         read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
         rest = b""
-        while data := read(max(1, round(block_s * sample_rate_hz)) * frame_bytes):
+        while data := read(block_bytes):
             data = rest + data
             whole = len(data) // frame_bytes * frame_bytes
             rest = data[whole:]
@@ -115,9 +161,13 @@ def input_devices() -> list[tuple[int, str]]:
     """The microphones that there are: index and name.
 
     Raises:
-        SourceError: if sounddevice or PortAudio is missing.
+        SourceError: if sounddevice or PortAudio is missing, or cannot list the devices.
     """
-    devices = _sounddevice().query_devices()
+    sounddevice = _sounddevice()
+    try:
+        devices = sounddevice.query_devices()
+    except sounddevice.PortAudioError as error:
+        raise SourceError(f"the microphones cannot be listed: {error}") from error
     return [
         (index, device["name"]) for index, device in enumerate(devices) if device["max_input_channels"] > 0
     ]
@@ -129,51 +179,75 @@ def microphone(
 ) -> Iterator[Source]:
     """Records one channel from a microphone until the context ends.
 
+    Sound that is not taken in time is replaced by silence of the same length, so that times, which count samples, stay
+    true; ``Source.overflows`` counts how often.
+
     Args:
-        sample_rate_hz: asked of the device.
+        sample_rate_hz: asked of the device; where it cannot, its own rate is taken and ``Source`` says so.
         device: index or part of the name, as :func:`input_devices` lists them; ``None`` is the default one.
         block_s: length of a block.
 
     Raises:
-        SourceError: if sounddevice or PortAudio is missing, there is no such device, or it fails while recording.
+        SourceError: if sounddevice or PortAudio is missing, there is no such device, or it stops while recording.
     """
     sounddevice = _sounddevice()
-    waiting: queue.Queue[Block] = queue.Queue(_MOST_WAITING_BLOCKS)
-    lost: collections.deque[int] = collections.deque()
+    # Each entry: the samples that were lost before the block, and the block.
+    waiting: queue.Queue[tuple[int, Block]] = queue.Queue(max(1, round(_MOST_WAITING_S / block_s)))
+    lost = 0
 
-    def arrived(samples: NDArray[np.int16], frames: int, time: object, status: object) -> None:
-        del frames, time, status
+    def arrived(samples: NDArray[np.int16], frames: int, time: object, status: Any) -> None:  # noqa: ANN401
+        nonlocal lost
+        del time
+        if status.input_overflow:
+            # PortAudio does not say how much was lost; this is the one gap that times do not show.
+            source.overflows += 1
         try:
-            waiting.put_nowait(samples[:, 0].copy())
+            waiting.put_nowait((lost, samples[:, 0].copy()))
+            lost = 0
         except queue.Full:
-            # Nobody took it in time. Silence of the same length keeps the time stamps, which count samples, true.
-            lost.append(len(samples))
+            source.overflows += lost == 0
+            lost += frames
 
     def blocks() -> Iterator[Block]:
         while True:
-            while lost and waiting.empty():
-                yield np.zeros(lost.popleft(), dtype=np.int16)
             try:
-                yield waiting.get(timeout=max(2.0, 10 * block_s))
+                missing, block = waiting.get(timeout=max(2.0, 10 * block_s))
             except queue.Empty:
                 raise SourceError("the microphone has stopped; was it unplugged?") from None
+            while missing > 0:
+                silence = np.zeros(min(missing, source.sample_rate_hz), dtype=np.int16)
+                missing -= len(silence)
+                yield silence
+            yield block
 
-    try:
-        stream = sounddevice.InputStream(
-            samplerate=sample_rate_hz,
+    def opened(rate_hz: int) -> Any:  # noqa: ANN401
+        return sounddevice.InputStream(
+            samplerate=rate_hz,
             device=device,
             channels=1,
             dtype="int16",
-            blocksize=round(block_s * sample_rate_hz),
+            blocksize=round(block_s * rate_hz),
             callback=arrived,
         )
-    except (sounddevice.PortAudioError, ValueError) as error:
-        raise SourceError(
-            f"no microphone can be opened: {error}; `anchorstream listen --list-devices` lists them, "
-            "`--stdin` takes samples from another program"
-        ) from error
-    with stream:
-        yield Source(sample_rate_hz, blocks())
+
+    source = Source(sample_rate_hz, blocks())
+    with ExitStack() as stack:
+        try:
+            try:
+                stream = opened(sample_rate_hz)
+            except sounddevice.PortAudioError:
+                own = sounddevice.query_devices(device, "input")
+                source.sample_rate_hz = round(own["default_samplerate"])
+                stream = opened(source.sample_rate_hz)
+            # Closed whatever happens next, so that the device is free again for others.
+            stack.callback(stream.close)
+            stream.start()
+        except (sounddevice.PortAudioError, ValueError) as error:
+            raise SourceError(
+                f"no microphone can be opened: {error}; `anchorstream listen --list-devices` lists them, "
+                "`--stdin` takes samples from another program"
+            ) from error
+        yield source
 
 
 def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
