@@ -26,8 +26,8 @@ examples:
 A file with a fault is named, what can be read of it and all others are still done, and the exit code is 1."""
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3", ".aif", ".aiff", ".w64", ".caf", ".au"}
-# Large enough for whole calls of the model, small enough for any memory.
-_BLOCK_S = 10.0
+# Of a damaged file, less than this before the damage is lost.
+_BLOCK_S = 1.0
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

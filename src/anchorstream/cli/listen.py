@@ -70,6 +70,11 @@ def run(args: argparse.Namespace) -> int:
             print(file=sys.stderr)
         finally:
             print(f"{count} detection(s) in {samples / source.sample_rate_hz:.1f} s", file=sys.stderr)
+            if source.overflows:
+                print(
+                    f"{source.overflows} time(s) this machine was too slow for the microphone",
+                    file=sys.stderr,
+                )
             if detector.bad_samples:
                 print(f"{detector.bad_samples} sample(s) were no numbers; taken as silence", file=sys.stderr)
     return 0
