@@ -69,7 +69,7 @@ def test_a_flac_file_that_was_written_to_a_pipe_is_explained(tmp_path):
     data[21] &= 0xF0  # the number of samples is the 36 bits before the checksum
     data[22:26] = bytes(4)
     path.write_bytes(data)
-    with pytest.raises(SourceError, match="states no length"), sound_file(path):
+    with pytest.raises(SourceError, match=r"leaves its length open.*ffmpeg"), sound_file(path):
         pass
 
 

@@ -20,7 +20,7 @@ Block = NDArray[np.int16] | NDArray[np.float32]
 
 _BLOCK_S = 0.1
 # A reader that falls this far behind a microphone loses sound rather than memory.
-_MOST_WAITING_S = 10.0
+_MOST_WAITING_BLOCKS = 100
 
 # What libsndfile gives as the length of a file that states none.
 _NO_LENGTH = 2**63 - 1
@@ -68,13 +68,18 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
         file = soundfile.SoundFile(path)
     except soundfile.LibsndfileError as error:
         raise SourceError(f"{path}: no audio file that can be read: {error.error_string}") from error
+    except TypeError as error:
+        # soundfile takes a name that ends in .raw for samples without a header, and asks for their rate.
+        raise SourceError(
+            f"{path}: no audio file that says its rate; `listen --stdin` takes raw samples"
+        ) from error
     except OSError as error:
         raise SourceError(f"{path}: cannot be read: {error.strerror or error}") from error
     with file:
         if file.frames == 0:
             raise SourceError(f"{path}: holds no sample")
         if file.frames == _NO_LENGTH:
-            raise SourceError(f"{path}: its header states no length; convert it, for instance to WAV")
+            raise SourceError(f"{path}: its header leaves its length open; convert it (ffmpeg -i IN OUT.wav)")
         yield Source(int(file.samplerate), _file_blocks(file, path, max(1, round(block_s * file.samplerate))))
 
 
@@ -145,7 +150,7 @@ def raw_pcm(
 
     def blocks() -> Iterator[Block]:
         # read1 returns what is there; read would wait for a whole block.
-        read: Callable[[int], bytes] = getattr(stream, "read1", stream.read)
+        read: Callable[[int], bytes] = stream.read1 if hasattr(stream, "read1") else stream.read
         rest = b""
         while data := read(block_bytes):
             data = rest + data
@@ -192,7 +197,7 @@ def microphone(
     """
     sounddevice = _sounddevice()
     # Each entry: the samples that were lost before the block, and the block.
-    waiting: queue.Queue[tuple[int, Block]] = queue.Queue(max(1, round(_MOST_WAITING_S / block_s)))
+    waiting: queue.Queue[tuple[int, Block]] = queue.Queue(_MOST_WAITING_BLOCKS)
     lost = 0
 
     def arrived(samples: NDArray[np.int16], frames: int, time: object, status: Any) -> None:  # noqa: ANN401
