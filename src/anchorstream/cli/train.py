@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and says what came of it."""
     from anchorstream.train.config import load_config
-    from anchorstream.train.run import train
+    from anchorstream.train.training import train
 
     config = load_config(args.recipe, args.overrides)
     name = f"{Path(args.recipe).stem}-{config.loss.replace('+', '-')}-seed{config.seed}"

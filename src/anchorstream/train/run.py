@@ -1,32 +1,15 @@
-"""Trains one run from its configuration into a folder, and takes up a run that was cut off."""
+"""A run's folder: the configuration, the checkpoints, the logs and, in the end, the chosen model."""
 
 from __future__ import annotations
 
 import json
-import logging
-import os
-import sys
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pytorch_lightning as pl
-import torch
-from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
-from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
-from pytorch_lightning.trainer.states import TrainerStatus
-
-from anchorstream import losses
-from anchorstream.data.corpus import Corpus
-from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.detector import StreamingDetector
-from anchorstream.train.callbacks import DevScore, ProgressFile, read_progress
-from anchorstream.train.config import Config, ConfigError, load_config
-from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
-from anchorstream.train.engine import DetectorTraining
-from anchorstream.train.scoring import FALSE_ALARM_RATES, FeatureStreams, curves
-from anchorstream.train.streams import EpochSampler, TrainingStreams, training_loader
+from anchorstream.train.callbacks import read_progress
+from anchorstream.train.config import Config, load_config
 
 CONFIG_FILE = "config.yaml"
 DATA_FILE = "data.json"
@@ -86,153 +69,3 @@ def write_beside(path: Path, text: str) -> None:
     beside = path.with_name(path.name + ".tmp")
     beside.write_text(text, encoding="utf-8")
     beside.replace(path)
-
-
-def train(
-    config: Config, folder: Path, *, corpus: Corpus | None = None, progress: Progress | None = None
-) -> Run:
-    """Trains ``config`` into ``folder``, or takes up the run that is there.
-
-    Args:
-        config: the run.
-        folder: made if it is not there. A run of the same configuration in it is resumed after its last whole epoch,
-            or returned as it is if it has finished.
-        corpus: the clips, if they are loaded already.
-        progress: called with (done, total) while clips are loaded.
-
-    Raises:
-        ConfigError: if the folder holds a run of another configuration.
-        KeyboardInterrupt: on Ctrl-C; the finished epochs are kept.
-    """
-    _claim(folder, config)
-    run = open_run(folder)
-    if run.finished:
-        return run
-    if config.optimiser.threads:
-        torch.set_num_threads(config.optimiser.threads)
-    corpus = corpus or corpus_of(config, progress)
-    write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
-
-    pl.seed_everything(config.seed, verbose=False)
-    detector = StreamingDetector.build(
-        config.model.name, labels=config.task.labels, features=LogMelSettings(), options=config.model.options
-    )
-    mixer = training_mixer(config, corpus)
-    streams = TrainingStreams(mixer, config.task, detector.clock, detector.hop_samples)
-    with torch.no_grad():
-        sample = torch.stack([streams[index]["pcm"] for index in range(32)])
-        detector.fit_normalisation(detector.frontend(sample))
-    dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
-    dev = FeatureStreams(detector, config.task, dev_streams)
-    loss = losses.build(config.loss, **config.loss_options)
-    module = DetectorTraining(detector, loss, config.optimiser)
-    best = _fit(module, streams, dev, config, folder)
-
-    state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
-    prefix = "detector."
-    detector.load_state_dict(
-        {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-    )
-    if module.trainer.is_global_zero:
-        detector.save(folder / MODEL_FOLDER)
-        write_beside(folder / SUMMARY_FILE, json.dumps(_summary(run, detector, dev), indent=1))
-    return open_run(folder)
-
-
-def _claim(folder: Path, config: Config) -> None:
-    """Makes the folder, or checks that the run in it is this one; one that never trained an epoch is replaced."""
-    folder.mkdir(parents=True, exist_ok=True)
-    known = folder / CONFIG_FILE
-    if known.is_file() and (folder / CHECKPOINT_FOLDER).is_dir():
-        if load_config(known) != config:
-            raise ConfigError(
-                f"{folder} holds a run of another configuration ({known}); choose another --out, or remove that folder"
-            )
-    else:
-        write_beside(known, config.to_yaml())
-
-
-def _fit(
-    module: DetectorTraining, streams: TrainingStreams, dev: FeatureStreams, config: Config, folder: Path
-) -> Path:
-    """Runs Lightning and returns the checkpoint of the best epoch."""
-    settings = config.optimiser
-    rank, world_size = int(os.environ.get("LOCAL_RANK", 0)), settings.devices
-    checkpoints = ModelCheckpoint(
-        dirpath=folder / CHECKPOINT_FOLDER,
-        filename="best",
-        monitor="dev_score",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
-    callbacks: list[pl.Callback] = [
-        DevScore(config.task, dev),
-        ProgressFile(folder),
-        checkpoints,
-        EarlyStopping("dev_score", patience=settings.patience, check_on_train_epoch_end=True),
-    ]
-    interactive = sys.stderr.isatty()
-    if interactive:
-        callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
-    attempt = f"attempt_{sum(1 for _ in (folder / 'logs').glob('attempt_*'))}"
-    with warnings.catch_warnings():
-        # Known and meant: mixing in line is the default, and an epoch may be a handful of batches.
-        warnings.filterwarnings("ignore", message=".*does not have many workers.*")
-        warnings.filterwarnings("ignore", message=".*The number of training batches.*")
-        warnings.filterwarnings("ignore", message=".*Checkpoint directory .* exists and is not empty.*")
-        # Lightning's own use of what torch has renamed.
-        warnings.filterwarnings("ignore", message=".*LeafSpec.*", category=FutureWarning)
-        warnings.filterwarnings("ignore", category=DeprecationWarning)
-        for name in ("pytorch_lightning", "lightning.pytorch", "lightning_fabric"):
-            logging.getLogger(name).setLevel(logging.ERROR)
-        trainer = pl.Trainer(
-            max_epochs=settings.epochs,
-            devices=settings.devices,
-            strategy="ddp" if world_size > 1 else "auto",
-            accelerator="auto",
-            gradient_clip_val=settings.gradient_clip,
-            callbacks=callbacks,
-            logger=[
-                CSVLogger(folder, name="logs", version=attempt),
-                TensorBoardLogger(folder, name="logs", version=attempt),
-            ],
-            log_every_n_steps=10,
-            enable_progress_bar=interactive,
-            enable_model_summary=False,
-            use_distributed_sampler=False,
-        )
-        loader = training_loader(
-            streams,
-            EpochSampler(settings.streams_per_epoch, rank, world_size),
-            max(1, settings.batch_size // world_size),
-            settings.workers,
-        )
-        last = folder / CHECKPOINT_FOLDER / "last.ckpt"
-        try:
-            trainer.fit(module, loader, ckpt_path=last if last.is_file() else None, weights_only=True)
-        except SystemExit as stop:
-            # Lightning turns Ctrl-C into an exit of its own; whoever called us decides how to end.
-            if trainer.state.status == TrainerStatus.INTERRUPTED:
-                raise KeyboardInterrupt from stop
-            raise
-    return Path(checkpoints.best_model_path)
-
-
-def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict[str, Any]:
-    """What is known once training has ended, the operating points on dev among it: there thresholds are chosen."""
-    rows = run.training_curve()
-    best = min(rows, key=lambda row: row["dev_score"])
-    task = run.config.task
-    return {
-        "epochs": len(rows),
-        "best_epoch": best["epoch"],
-        "dev_miss_rate": best["dev_miss_rate"],
-        "parameters": detector.parameter_count,
-        "dev_operating_points": {
-            label: [
-                {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()} for rate in FALSE_ALARM_RATES
-            ]
-            for label, curve in curves(task, dev.posteriors(detector)).items()
-        },
-    }

@@ -11,7 +11,8 @@ from safetensors.torch import load_file
 
 from anchorstream.train.callbacks import read_progress
 from anchorstream.train.config import Config, ConfigError
-from anchorstream.train.run import open_run, train
+from anchorstream.train.run import open_run
+from anchorstream.train.training import train
 
 WEIGHTS = Path("model") / "weights.safetensors"
 
@@ -87,7 +88,11 @@ def test_ctrl_c_keeps_the_finished_epochs_and_says_so(small, tmp_path) -> None:
 @pytest.mark.slow
 def test_two_processes_train_what_one_does(small, tmp_path) -> None:
     # A GRU has no batch statistics, so that two halves of a batch give the gradient of the whole.
-    overrides = ["model={name: gru, options: {units: 16, layers: 1}}", "optimiser.epochs=2"]
+    overrides = [
+        "model={name: gru, options: {units: 16, layers: 1}}",
+        "optimiser.epochs=2",
+        "optimiser.learning_rate=0.002",
+    ]
     alone = train(small(*overrides), tmp_path / "alone")
     process = start(small(*overrides, "optimiser.devices=2"), tmp_path / "together")
     _, errors = process.communicate(timeout=240)
