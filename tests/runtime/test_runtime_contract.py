@@ -133,6 +133,7 @@ def test_a_wrong_value_is_refused_by_name(name, value):
         (changed(delay_s=float("inf")), "Infinity"),
         (changed(training={"loss": float("-inf")}), "-Infinity"),
         (changed(decoder={}).replace('"decoder": {}', '"decoder": {"threshold": 1e999}'), "finite"),
+        (changed(training=1.5).replace("1.5", '{"loss": -1e999}'), "-1e999.*no finite number"),
         (changed(training={"notes": "x" * 1_000_000}), "characters, more than"),
     ],
     ids=lambda value: value[:20],
@@ -153,3 +154,16 @@ def test_a_long_value_does_not_flood_the_message():
     with pytest.raises(ContractError) as caught:
         Contract.from_json(changed(labels="x" * 100_000))
     assert len(str(caught.value)) < 300
+
+
+def test_nesting_of_any_depth_is_refused_or_read():
+    # Where the parser gives up depends on the depth of the caller: what it has let pass must not fail later.
+    for depth in range(10, 1100, 10):
+        nested = "[" * depth + "]" * depth
+        with pytest.raises(ContractError):
+            Contract.from_json(changed(labels=1.5).replace("1.5", nested))
+
+
+def test_what_is_no_json_is_not_written():
+    with pytest.raises(ContractError, match="cannot be written"):
+        dataclasses.replace(FULL, training={"loss": {1, 2}}).to_json()

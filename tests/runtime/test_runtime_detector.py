@@ -1,6 +1,7 @@
 """The detector: the same detections at the same times, whatever the blocks, the type, the rate and the channels."""
 
 import dataclasses
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -8,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny_model
+from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
-from anchorstream.runtime import Detector, ModelError
+from anchorstream.runtime import Detector, ModelError, Session
 
 BURSTS_S = (0.5, 1.0, 1.5)
 # A burst fires with its second hop, which is known at its end: see tiny_model.
@@ -300,3 +302,54 @@ def test_a_wrong_file_is_told_when_opened(tmp_path):
     path.write_text("no model")
     with pytest.raises(ModelError, match=r"text\.onnx"):
         Detector.open(path)
+
+
+def test_an_hour_in_one_block_takes_the_memory_of_seconds(session):
+    hour = np.broadcast_to(np.int16(0), 3600 * 16_000)  # takes none itself
+    detector = Detector(session)
+    tracemalloc.start()
+    try:
+        detector.push(hour)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert detector.posteriors.shape == (360_000, 1)
+    # Twice the posteriors, while they are put together, and a few seconds of samples.
+    assert peak_bytes < 2 * detector.posteriors.nbytes + 2_000_000
+
+
+def two_labels(tmp_path):
+    """Posteriors of "loud" and of "louder", which is half of them."""
+    network = tiny_model.graph(rename={"posteriors": "one"}, shapes={"posteriors": ["batch", "hops", 1]})
+    del network.output[0]
+    output = tiny_model.helper.make_tensor_value_info("posteriors", 1, ["batch", "hops", 2])
+    network.output.insert(0, output)
+    network.initializer.append(tiny_model.numpy_helper.from_array(np.array([1, 0.5], np.float32), "shares"))
+    network.node.append(tiny_model.helper.make_node("Mul", ["one", "shares"], ["posteriors"]))
+    contract = dataclasses.replace(
+        tiny_model.CONTRACT,
+        labels=("loud", "louder"),
+        decoder={"threshold": {"loud": 0.7, "louder": 0.6}, "refractory_s": 0.2},
+    )
+    return Session.open(tiny_model.save(tmp_path / "two.onnx", network, contract.to_json()))
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        ({}, {"loud"}),
+        ({"threshold": 0.4}, {"loud", "louder"}),
+        ({"threshold": {"louder": 0.4}}, {"loud", "louder"}),
+        ({"threshold": {"loud": 1.1, "louder": 0.4}}, {"louder"}),
+        ({"decoder": DecoderSettings(threshold=0.4)}, {"loud", "louder"}),
+        ({"decoder": DecoderSettings(threshold=0.4), "threshold": {"loud": 1.1}}, {"louder"}),
+    ],
+)
+def test_thresholds_of_single_labels(tmp_path, options, expected):
+    detections, _ = whole(two_labels(tmp_path), STREAM, **options)
+    assert {found.label for found in detections} == expected
+
+
+def test_a_threshold_of_a_label_that_is_not_there_is_refused(session):
+    with pytest.raises(ValueError, match=r"\['lout'\] that are not there"):
+        Detector(session, threshold={"lout": 0.5})

@@ -5,6 +5,8 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from onnx import TensorProto, helper
 
 import tiny_model
@@ -194,3 +196,26 @@ def test_detectors_that_share_a_session_keep_their_own_state(session):
         found["second"] += second.push(np.zeros_like(hop))
     assert [detection.time_s for detection in found["first"]] == [0.52]
     assert found["second"] == []
+
+
+def test_metadata_that_is_no_text(tmp_path, model_path):
+    path = tmp_path / "model.onnx"
+    path.write_bytes(model_path.read_bytes().replace(b'"version"', b'"\xff\xfe\xfdsion"'))
+    with pytest.raises(ContractError, match=r"model\.onnx: its metadata is no text"):
+        Session.open(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_any_changed_bytes_are_opened_or_refused(tmp_path_factory, model_path, data):
+    content = bytearray(model_path.read_bytes())
+    change = st.tuples(st.integers(0, len(content) - 1), st.integers(0, 255))
+    for place, value in data.draw(st.lists(change, min_size=1, max_size=8)):
+        content[place] = value
+    path = tmp_path_factory.getbasetemp() / "changed.onnx"
+    path.write_bytes(content)
+    try:
+        session = Session.open(path)
+        session.step(np.zeros((1, 3 * session.contract.hop_samples), np.float32), session.init_state())
+    except (ModelError, ContractError) as error:
+        assert len(str(error)) < 1000  # noqa: PT017 - most changes are harmless

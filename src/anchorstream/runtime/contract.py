@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
@@ -86,7 +87,10 @@ class Contract:
         Raises:
             ContractError: if it is one that :meth:`from_json` would refuse.
         """
-        text = json.dumps(asdict(self), ensure_ascii=False)
+        try:
+            text = json.dumps(asdict(self), ensure_ascii=False)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise ContractError(f"the contract cannot be written as JSON: {error}") from error
         Contract.from_json(text)
         return text
 
@@ -100,7 +104,7 @@ class Contract:
         if len(text) > _MOST_CHARACTERS:
             raise ContractError(f"the contract has {len(text)} characters, more than {_MOST_CHARACTERS}")
         try:
-            values = json.loads(text, parse_constant=_refuse_constant)
+            values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
         except ContractError:
             raise
         except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
@@ -134,11 +138,18 @@ def _refuse_constant(name: str) -> float:
     raise ContractError(f"the contract holds {name}, which is no JSON number")
 
 
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ContractError(f"the contract holds {digits[:100]}, which is no finite number")
+    return number
+
+
 def _need(values: Mapping[str, Any], name: str, check: Callable[[Any], bool], expected: str) -> None:
     if name not in values:
         raise ContractError(f"the contract has no {name}")
     if not check(values[name]):
-        raise ContractError(f"the contract's {name} must be {expected}, got {str(values[name])[:100]}")
+        raise ContractError(f"the contract's {name} must be {expected}, got {reprlib.repr(values[name])}")
 
 
 def _check_decoder(contract: Contract) -> None:

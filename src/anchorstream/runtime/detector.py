@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 from anchorstream.decode import Decoder, DecoderSettings, Detection
 from anchorstream.runtime.session import Session
 
-# The most that one call of the model is given: an hour in one block must not take an hour's memory.
+# The most that is worked on at once: an hour in one block must not take an hour's memory.
 _PIECE_S = 1.0
 
 
@@ -29,10 +30,12 @@ class Detector:
     Args:
         session: the model.
         sample_rate_hz: of the blocks; ``None`` means the model's own.
-        threshold: replaces the thresholds that the model came with.
+        decoder: replaces the decoder settings that the model came with.
+        threshold: replaces the thresholds of the decoder: one number for all labels, or one for each label that is
+            to be changed.
 
     Raises:
-        ValueError: if the rate or the threshold is not positive, or the model's decoder settings are wrong.
+        ValueError: if the rate or a threshold is not positive, or there is no such label.
 
     Example:
         >>> with Detector.open("computer.onnx") as detector:           # doctest: +SKIP
@@ -42,10 +45,17 @@ class Detector:
     """
 
     def __init__(
-        self, session: Session, *, sample_rate_hz: int | None = None, threshold: float | None = None
+        self,
+        session: Session,
+        *,
+        sample_rate_hz: int | None = None,
+        decoder: DecoderSettings | None = None,
+        threshold: float | Mapping[str, float] | None = None,
     ) -> None:
         contract = session.contract
-        settings = DecoderSettings.from_dict(contract.decoder)
+        settings = DecoderSettings.from_dict(contract.decoder) if decoder is None else decoder
+        if isinstance(threshold, Mapping):
+            threshold = {label: settings.threshold_of(label) for label in contract.labels} | dict(threshold)
         if threshold is not None:
             settings = replace(settings, threshold=threshold)
         self._session = session
@@ -57,10 +67,16 @@ class Detector:
 
     @classmethod
     def open(
-        cls, path: str | Path, *, sample_rate_hz: int | None = None, threshold: float | None = None
+        cls,
+        path: str | Path,
+        *,
+        sample_rate_hz: int | None = None,
+        decoder: DecoderSettings | None = None,
+        threshold: float | Mapping[str, float] | None = None,
     ) -> Detector:
         """Loads a model file; see :meth:`anchorstream.runtime.session.Session.open` for what can go wrong."""
-        return cls(Session.open(path), sample_rate_hz=sample_rate_hz, threshold=threshold)
+        session = Session.open(path)
+        return cls(session, sample_rate_hz=sample_rate_hz, decoder=decoder, threshold=threshold)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -103,10 +119,15 @@ class Detector:
         """
         if self._ended:
             raise RuntimeError("the stream has ended with flush(); reset() begins a new one")
-        samples = self._mono(np.asarray(pcm))
-        if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples)
-        return self._run(samples)
+        pcm = np.asarray(pcm)
+        if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
+            raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
+        if pcm.dtype != np.int16 and not np.issubdtype(pcm.dtype, np.floating):
+            raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
+        piece = max(1, round(_PIECE_S * self._rate_hz))
+        return self._run(
+            self._resampled(self._mono(pcm[first : first + piece])) for first in range(0, len(pcm), piece)
+        )
 
     def flush(self) -> list[Detection]:
         """Ends the stream: what is left of a hop is filled up with silence and run. Then :meth:`reset` begins anew."""
@@ -115,7 +136,7 @@ class Detector:
             samples = self._resampler.resample_chunk(samples, last=True)
         self._ended = True
         missing = -(len(self._rest) + len(samples)) % self._session.contract.hop_samples
-        return self._run(np.concatenate([samples, np.zeros(missing, dtype=np.float32)]))
+        return self._run([np.concatenate([samples, np.zeros(missing, dtype=np.float32)])])
 
     def __enter__(self) -> Detector:
         return self
@@ -126,35 +147,36 @@ class Detector:
         self.reset()
 
     def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
-        if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
-            raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
         if pcm.dtype == np.int16:
             samples = pcm.astype(np.float32) / np.float32(32768)
-        elif np.issubdtype(pcm.dtype, np.floating):
+        else:
             finite = np.isfinite(pcm)
             if not finite.all():
                 self.bad_samples += int(finite.size - finite.sum())
                 pcm = np.where(finite, pcm, pcm.dtype.type(0))
             # Their type does not bind them to [-1, 1]; before the cast, which a float64 could overflow.
             samples = np.clip(pcm, -1.0, 1.0).astype(np.float32)
-        else:
-            raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
         return np.asarray(samples.mean(axis=1) if samples.ndim == 2 else samples, dtype=np.float32)
 
-    def _run(self, samples: NDArray[np.float32]) -> list[Detection]:
+    def _resampled(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._resampler is None:
+            return samples
+        resampled: NDArray[np.float32] = self._resampler.resample_chunk(samples)
+        return resampled
+
+    def _run(self, pieces: Iterable[NDArray[np.float32]]) -> list[Detection]:
         hop = self._session.contract.hop_samples
-        samples = np.concatenate([self._rest, samples])
-        whole = len(samples) // hop * hop
-        piece = max(1, round(_PIECE_S / self.hop_s)) * hop
         detections: list[Detection] = []
-        frames: list[NDArray[np.float32]] = []
-        for first in range(0, whole, piece):
-            pcm = np.ascontiguousarray(samples[None, first : min(first + piece, whole)])
-            posteriors, self._state = self._session.step(pcm, self._state)
-            frames.append(posteriors[0])
-            detections += self._decoder.push(posteriors[0])
-        self._rest = samples[whole:].copy()
-        self.posteriors = np.concatenate(frames) if frames else self.posteriors[:0]
+        frames = [self.posteriors[:0]]
+        for piece in pieces:
+            samples = np.concatenate([self._rest, piece])
+            whole = len(samples) // hop * hop
+            self._rest = samples[whole:].copy()
+            if whole:
+                posteriors, self._state = self._session.step(samples[None, :whole], self._state)
+                frames.append(posteriors[0])
+                detections += self._decoder.push(posteriors[0])
+        self.posteriors = np.concatenate(frames)
         return detections
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -64,12 +65,9 @@ class Session:
                 f"{path} is no ONNX model that onnxruntime can run: {_first_line(error)}"
             ) from error
         try:
-            text = session.get_modelmeta().custom_metadata_map.get(METADATA_KEY)
-            if text is None:
-                raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
-            contract = Contract.from_json(text)
+            contract = Contract.from_json(_metadata(session))
             _check_signature(session, contract)
-        except ValueError as error:
+        except (ContractError, ModelError) as error:
             raise type(error)(f"{path}: {error}") from error
         return cls(session, contract)
 
@@ -121,8 +119,19 @@ def _onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.log_severity_level = 4
-    # From memory: a hostile file must not make the runtime open others beside it as external data.
+    # A hostile file must not make the runtime open others beside it as external data.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
     return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+
+
+def _metadata(session: onnxruntime.InferenceSession) -> str:
+    try:
+        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    except UnicodeDecodeError as error:
+        raise ContractError(f"its metadata is no text: {error}") from error
+    if METADATA_KEY not in metadata:
+        raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
+    return metadata[METADATA_KEY]
 
 
 def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) -> None:
