@@ -198,11 +198,13 @@ def test_detectors_that_share_a_session_keep_their_own_state(session):
     assert found["second"] == []
 
 
-def test_metadata_that_is_no_text(tmp_path, model_path):
+@pytest.mark.parametrize("text", [b'"version"', b"posteriors", b"samples"])
+def test_text_that_is_no_utf8(tmp_path, model_path, text, capfd):
     path = tmp_path / "model.onnx"
-    path.write_bytes(model_path.read_bytes().replace(b'"version"', b'"\xff\xfe\xfdsion"'))
-    with pytest.raises(ContractError, match=r"model\.onnx: its metadata is no text"):
+    path.write_bytes(model_path.read_bytes().replace(text, b"\xff" + text[1:]))
+    with pytest.raises(ModelError, match=r"model\.onnx.*'utf-8'"):
         Session.open(path)
+    assert capfd.readouterr() == ("", "")
 
 
 @settings(max_examples=60, deadline=None)

@@ -69,6 +69,10 @@ class Session:
             _check_signature(session, contract)
         except (ContractError, ModelError) as error:
             raise type(error)(f"{path}: {error}") from error
+        except (
+            UnicodeDecodeError
+        ) as error:  # of a name, a size or the metadata, when onnxruntime hands it over
+            raise ModelError(f"{path} holds text that is no UTF-8: {error}") from error
         return cls(session, contract)
 
     def init_state(self, batch: int = 1) -> State:
@@ -121,14 +125,17 @@ def _onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
     options.log_severity_level = 4
     # A hostile file must not make the runtime open others beside it as external data.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    return onnxruntime.InferenceSession(path.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(
+        path.read_bytes(),
+        options,
+        providers=["CPUExecutionProvider"],
+        # There is nothing to fall back to; onnxruntime would print that it tries, to stdout.
+        enable_fallback=0,
+    )
 
 
 def _metadata(session: onnxruntime.InferenceSession) -> str:
-    try:
-        metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
-    except UnicodeDecodeError as error:
-        raise ContractError(f"its metadata is no text: {error}") from error
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
     if METADATA_KEY not in metadata:
         raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
     return metadata[METADATA_KEY]
