@@ -40,7 +40,16 @@ def test_each_keyword_has_its_class_and_everything_else_is_background() -> None:
     targets, anchors = task.targets(stream, FrameClock(0.01), 200)
     assert {int(t): int(c) for t, c in enumerate(targets) if c} == {29: 1, 79: 2}
     assert [event.label for event in task.events(stream)] == ["alexa", "computer"]
-    assert np.flatnonzero(anchors).tolist() == [29, 79]
+    assert np.flatnonzero(anchors).tolist() == [29, 79, 119, 159]
+
+
+def test_anchors_may_be_left_to_the_keywords_alone() -> None:
+    task = KeywordTask(keywords=("computer",), anchor_others=False)
+    stream = stream_of(segment("computer", 0.5, 0.8), segment("jarvis", 1.0, 1.2))
+    targets, anchors = task.targets(stream, FrameClock(0.01), 200)
+    assert np.flatnonzero(anchors).tolist() == [79]
+    everywhere, _ = KeywordTask(keywords=("computer",)).targets(stream, FrameClock(0.01), 200)
+    assert everywhere.tolist() == targets.tolist()
 
 
 def test_a_keyword_that_ends_with_the_stream_stays_inside_it() -> None:

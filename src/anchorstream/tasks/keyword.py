@@ -25,6 +25,8 @@ class KeywordTask:
         keywords: what to detect; class ``i + 1`` of the network is ``keywords[i]``, class 0 is everything else.
         label_before_s: positive frames begin this long before the keyword's end.
         label_after_s: positive frames last until this long after the keyword's end.
+        anchor_others: whether the end of every other utterance is an anchor too. There the detector has to decide
+            as well, for "no"; without it, an anchor loss counts exactly those frames least.
         early_s: a detection this long before the keyword's start still counts as its hit.
         late_s: a detection this long after the keyword's end still counts as its hit.
         smoothing_s: length of the moving average over the posteriors.
@@ -39,6 +41,7 @@ class KeywordTask:
     label_after_s: float = 0.4
     early_s: float = 0.0
     late_s: float = 0.75
+    anchor_others: bool = True
     smoothing_s: float = 0.05
     refractory_s: float = 1.0
 
@@ -92,11 +95,16 @@ class KeywordTask:
         """The class of each frame, (frames,), and the mask of the anchors, (frames,)."""
         targets = np.zeros(frames, dtype=np.int64)
         anchors = np.zeros(frames, dtype=np.bool_)
-        for event in self.events(stream):
+        events = self.events(stream)
+        for event in events:
             first = clock.frame_at(event.anchor_s - self.label_before_s)
             last = clock.frame_at(event.anchor_s + self.label_after_s)
             targets[first:last] = self.keywords.index(event.label) + 1
-            anchor = clock.frame_at(event.anchor_s)
-            if anchor < frames:
-                anchors[anchor] = True
+        if self.anchor_others:
+            ends_s = [segment.end_s for segment in stream.segments]
+        else:
+            ends_s = [event.anchor_s for event in events]
+        for frame in map(clock.frame_at, ends_s):
+            if frame < frames:
+                anchors[frame] = True
         return targets, anchors

@@ -45,7 +45,7 @@ class OptimiserConfig(_Section):
 
     epochs: int = Field(default=16, ge=1)
     streams_per_epoch: int = Field(default=800, ge=1)
-    batch_size: int = Field(default=16, ge=1)
+    batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=1e-2, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
