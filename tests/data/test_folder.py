@@ -81,7 +81,7 @@ def test_hidden_files_are_passed_over_and_other_files_named(tmp_path):
 
 @pytest.mark.parametrize("paths", [(), ("negative/1.wav",), ("positive/notes.txt",)])
 def test_without_a_positive_recording_it_says_what_is_expected(tmp_path, paths):
-    with pytest.raises(FolderError, match="no sound file in .*positive; expected positive/ with"):
+    with pytest.raises(FolderError, match=r"no sound file in .*positive; expected positive/ with"):
         scan_folder(touch(tmp_path, *paths))
 
 

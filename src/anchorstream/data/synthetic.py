@@ -27,10 +27,10 @@ DIALECTS = (
 # differ.
 TIMBRES = (
     "Alex", "Alicia", "Andrea", "Andy", "Annie", "AnxiousAndy", "Denis", "Diogo", "Gene", "Hugo", "Jacky", "Lee",
-    "Marco", "Mario", "Michael", "Mike", "Nguyen", "RicishayMax", "Storm", "Tweaky", "anika", "announcer",
-    "antonio", "aunty", "belinda", "benjamin", "boris", "croak", "david", "ed", "edward", "f1", "f2", "f3",
+    "Marco", "Michael", "Mike", "Nguyen", "RicishayMax", "Storm", "Tweaky", "anika", "announcer",
+    "antonio", "belinda", "benjamin", "boris", "croak", "david", "ed", "edward", "f1", "f2", "f3",
     "f4", "f5", "grandma", "ian", "iven", "iven2", "iven3", "iven4", "john", "kaukovalta", "klatt", "klatt3",
-    "klatt4", "linda", "m1", "m2", "m4", "m5", "m6", "m7", "m8", "marcelo", "max", "michel", "mike2", "norbert",
+    "klatt4", "linda", "m1", "m2", "m4", "m5", "m7", "m8", "marcelo", "max", "michel", "mike2", "norbert",
     "pablo", "paul", "pedro", "quincy", "robert", "sandro", "shelby", "steph", "steph2", "travis", "victor",
     "whisper", "whisperf", "zac",
 )  # fmt: skip

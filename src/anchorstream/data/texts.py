@@ -92,7 +92,8 @@ class OtherSpeech:
 
     def __init__(self, keywords: Sequence[str], split: Split) -> None:
         self._keywords = [_plain(keyword) for keyword in keywords]
-        self._words = _share(_WORDS, split)
+        taken = {near for keyword in keywords for near in near_misses(keyword)}
+        self._words = [word for word in _share(_WORDS, split) if word not in taken]
         self._templates = _share(_TEMPLATES, split)
         self._near_misses = [near for keyword in keywords for near in _share(near_misses(keyword), split)]
 
