@@ -100,6 +100,14 @@ def test_ctrl_c_ends_with_a_summary(process, model_path):
     assert b"Traceback" not in err
 
 
+def test_a_closed_standard_input_is_explained(cli, model_path, monkeypatch):
+    # As after `<&-` in a shell, or in a service without one.
+    monkeypatch.setattr(sys, "stdin", None)
+    result = cli("listen", model_path, "--stdin")
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("anchorstream: error: standard input is closed")
+
+
 def test_a_microphone_that_is_not_there_is_explained(cli, model_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     result = cli("listen", model_path)

@@ -35,6 +35,11 @@ def test_what_is_written_is_read():
     assert Contract.from_json(FULL.to_json()) == FULL
 
 
+def test_a_path_that_is_no_utf8_can_be_stored():
+    contract = dataclasses.replace(FULL, training={"skipped": [{"path": "\udcfe.wav"}]})
+    assert Contract.from_json(contract.to_json().encode("utf-8").decode("utf-8")) == contract
+
+
 def test_times_follow_from_samples():
     assert FULL.hop_s == 0.01
     assert FULL.clock.time_of(9) == 0.115

@@ -61,6 +61,41 @@ def test_zero_length(tmp_path):
         read(tmp_path / "zero.wav")
 
 
+@pytest.mark.parametrize("rate_hz", [1_000, 1_000_000])
+def test_the_slowest_and_the_fastest_rate(tmp_path, rate_hz):
+    soundfile.write(tmp_path / "a.wav", noise(10), rate_hz)
+    assert read(tmp_path / "a.wav")[0] == rate_hz
+
+
+@pytest.mark.parametrize("rate_hz", [1, 999, 1_000_001, 2**31 - 1])
+def test_a_rate_that_is_none_of_sound_is_damage(tmp_path, rate_hz):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(10), 16_000)
+    content = bytearray(path.read_bytes())
+    content[24:28] = rate_hz.to_bytes(4, "little")
+    path.write_bytes(content)
+    with pytest.raises(SourceError, match=rf"a\.wav: damaged: its header says {rate_hz:,} Hz"):
+        read(path)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are text on this system")
+def test_a_name_that_is_no_utf8(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xfe\xe4.wav")
+    try:
+        soundfile.write(tmp_path / "a.wav", noise(10), 16_000)
+        (tmp_path / "a.wav").rename(path)
+    except OSError:
+        pytest.skip("this file system takes no such names")
+    assert [len(block) for block in read(path)[1]] == [10]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes on this system")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.wav")
+    with pytest.raises(SourceError, match=r"pipe\.wav: is no regular file; `listen --stdin`"):
+        read(tmp_path / "pipe.wav")
+
+
 @pytest.mark.parametrize("name", ["samples.raw", "samples.RAW", "samples", "samples.bin"])
 def test_bare_samples_are_no_sound_file(tmp_path, name):
     (tmp_path / name).write_bytes(bytes(1000))

@@ -164,10 +164,16 @@ def test_a_block_comes_as_soon_as_there_is_something():
         assert next(blocks).tolist() == [1] * 5
 
 
-@pytest.mark.parametrize("options", [{"sample_rate_hz": 0}, {"channels": 0}, {"channels": -1}])
-def test_rate_and_channels_must_be_positive(options):
+@pytest.mark.parametrize("rate_hz", [-1, 0, 1, 999, 1_000_001])
+def test_a_rate_must_be_one_of_sound(rate_hz):
+    with pytest.raises(SourceError, match=f"from 1,000 to 1,000,000 Hz, got {rate_hz} Hz"):
+        raw_pcm(io.BytesIO(), sample_rate_hz=rate_hz)
+
+
+@pytest.mark.parametrize("channels", [0, -1])
+def test_channels_must_be_positive(channels):
     with pytest.raises(SourceError, match="must be positive"):
-        raw_pcm(io.BytesIO(), **options)
+        raw_pcm(io.BytesIO(), channels=channels)
 
 
 # Microphones: PortAudio replaced by a device that a test can drive

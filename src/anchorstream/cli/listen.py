@@ -95,9 +95,13 @@ class _ListDevices(argparse.Action):
 
 
 def _source(args: argparse.Namespace, session: Session) -> AbstractContextManager[Source]:
-    from anchorstream.runtime import microphone, raw_pcm
+    from anchorstream.runtime import SourceError, microphone, raw_pcm
 
     if args.stdin:
+        if sys.stdin is None:
+            raise SourceError(
+                "standard input is closed: expected raw samples, such as from `arecord -t raw |`"
+            )
         return nullcontext(raw_pcm(sys.stdin.buffer, sample_rate_hz=args.rate, channels=args.channels))
     device = int(args.device) if args.device and args.device.isdigit() else args.device
     return microphone(sample_rate_hz=session.contract.sample_rate_hz, device=device)

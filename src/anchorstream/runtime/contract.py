@@ -88,7 +88,8 @@ class Contract:
             ContractError: if it is one that :meth:`from_json` would refuse.
         """
         try:
-            text = json.dumps(asdict(self), ensure_ascii=False)
+            # ASCII: a path among the training's notes may be no UTF-8, which a model file cannot hold.
+            text = json.dumps(asdict(self))
         except (TypeError, ValueError, RecursionError) as error:
             raise ContractError(f"the contract cannot be written as JSON: {error}") from error
         Contract.from_json(text)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 from collections.abc import Callable, Iterator
@@ -21,6 +22,9 @@ Block = NDArray[np.int16] | NDArray[np.float32]
 _BLOCK_S = 0.1
 # A reader that falls this far behind a microphone loses sound rather than memory.
 _MOST_WAITING_BLOCKS = 100
+# Outside of these a header is damaged: at 1 Hz a file of 170 kB would be a day of sound to resample and search.
+_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 1_000_000
+_RATES = f"from {_LOWEST_RATE_HZ:,} to {_HIGHEST_RATE_HZ:,} Hz"
 
 # What libsndfile gives as the length of a file that states none.
 _NO_LENGTH = 2**63 - 1
@@ -63,9 +67,10 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
     soundfile = _soundfile()
     path = Path(path)
     if not path.is_file():
-        raise SourceError(f"{path}: {'is a folder' if path.is_dir() else 'there is no such file'}")
+        raise SourceError(f"{path}: {_why_no_file(path)}")
     try:
-        file = soundfile.SoundFile(path)
+        # As bytes, because soundfile does not encode a name that is no UTF-8; Windows has no such names.
+        file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
         raise SourceError(f"{path}: no audio file that can be read: {error.error_string}") from error
     except TypeError as error:
@@ -78,9 +83,19 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
     with file:
         if file.frames == 0:
             raise SourceError(f"{path}: holds no sample")
+        if not _LOWEST_RATE_HZ <= file.samplerate <= _HIGHEST_RATE_HZ:
+            raise SourceError(f"{path}: damaged: its header says {file.samplerate:,} Hz, expected {_RATES}")
         if file.frames == _NO_LENGTH:
             raise SourceError(f"{path}: its header leaves its length open; convert it (ffmpeg -i IN OUT.wav)")
         yield Source(int(file.samplerate), _file_blocks(file, path, max(1, round(block_s * file.samplerate))))
+
+
+def _why_no_file(path: Path) -> str:
+    if path.is_dir():
+        return "is a folder"
+    if path.exists():
+        return "is no regular file; `listen --stdin` takes raw samples from a pipe"
+    return "there is no such file"
 
 
 def _file_blocks(sound: soundfile.SoundFile, path: Path, frames: int) -> Iterator[Block]:
@@ -139,12 +154,12 @@ def raw_pcm(
         block_s: the longest block.
 
     Raises:
-        SourceError: if rate or channels are not positive.
+        SourceError: if the rate is none of sound, or channels are not positive.
     """
-    if sample_rate_hz <= 0 or channels <= 0:
-        raise SourceError(
-            f"rate and channels must be positive, got {sample_rate_hz} Hz and {channels} channels"
-        )
+    if not _LOWEST_RATE_HZ <= sample_rate_hz <= _HIGHEST_RATE_HZ:
+        raise SourceError(f"expected a rate {_RATES}, got {sample_rate_hz} Hz")
+    if channels <= 0:
+        raise SourceError(f"channels must be positive, got {channels}")
     frame_bytes = 2 * channels
     block_bytes = max(1, round(block_s * sample_rate_hz)) * frame_bytes
 
