@@ -1,5 +1,7 @@
 """Reading sound files: what is converted, what is refused, and how that is said."""
 
+import os
+
 import numpy as np
 import pytest
 import soundfile
@@ -29,6 +31,13 @@ def test_another_rate_keeps_the_times(tmp_path, rate_hz):
     assert audio.resampled
     assert audio.source_rate_hz == rate_hz
     np.testing.assert_allclose(audio.samples, expected, atol=1e-3)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="names are bytes on POSIX alone")
+def test_a_name_that_is_no_utf_8_is_read(tmp_path):
+    soundfile.write(tmp_path / "a.wav", NOISE, RATE_HZ)
+    strange = (tmp_path / "a.wav").rename(tmp_path / os.fsdecode(b"\xff.wav"))
+    assert read_audio(strange).duration_s == 1.0
 
 
 def test_channels_are_averaged(tmp_path):

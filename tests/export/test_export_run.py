@@ -13,6 +13,7 @@ from anchorstream.train.config import Config
 from anchorstream.train.run import CONFIG_FILE, DATA_FILE, MODEL_FOLDER, SUMMARY_FILE, open_run
 
 ORIGINS = [{"source": "a studio", "licence": "CC BY 4.0", "clips": 12}]
+SKIPPED = [{"path": f"{number}.wav", "reason": "damaged"} for number in range(10_000)]
 POINT = {"label": "computer", "rate": 1.0, "threshold": 0.4, "miss_rate": 0.2}
 
 
@@ -20,7 +21,9 @@ POINT = {"label": "computer", "rate": 1.0, "threshold": 0.4, "miss_rate": 0.2}
 def run(tmp_path):
     config = Config(loss="sal", losses={"sal": {"peak": 4.0}}, seed=7)
     (tmp_path / CONFIG_FILE).write_text(config.to_yaml())
-    (tmp_path / DATA_FILE).write_text(json.dumps({"origins": ORIGINS, "tallies": [], "notes": []}))
+    (tmp_path / DATA_FILE).write_text(
+        json.dumps({"origins": ORIGINS, "tallies": [], "notes": [], "skipped": SKIPPED})
+    )
     summary = {"epochs": 3, "parameters": 1000, "dev_operating_points": {"computer": [POINT]}}
     (tmp_path / SUMMARY_FILE).write_text(json.dumps(summary))
     StreamingDetector.build("gru", labels=["computer"], options={"units": 8}).save(tmp_path / MODEL_FOLDER)
@@ -35,6 +38,7 @@ def test_the_file_says_what_is_known_of_the_run(run, tmp_path):
     assert contract.decoder["threshold"] == {"computer": 0.4}
     assert contract.operating_points == [{"split": "dev", "snr_db": 10.0, **POINT}]
     assert contract.training["data"]["origins"] == ORIGINS
+    assert contract.training["data"]["skipped"] == {"files": 10_000, "first": SKIPPED[:10]}
     assert (contract.training["loss"], contract.training["loss_options"]) == ("sal", {"peak": 4.0})
     assert (contract.training["seed"], contract.training["parameters"]) == (7, 1000)
 

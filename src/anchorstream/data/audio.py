@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -72,7 +73,8 @@ def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> A
     if not path.is_file():
         raise AudioError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'there is no such file'}")
     try:
-        with soundfile.SoundFile(path) as file:
+        # As bytes, because soundfile does not encode a name that is no UTF-8; Windows has no such names.
+        with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as file:
             rate_hz, channels, promised = int(file.samplerate), int(file.channels), int(file.frames)
             _check_length(path, promised / rate_hz, max_duration_s)
             _check_wav_is_whole(path, file.extra_info)

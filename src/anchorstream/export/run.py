@@ -10,6 +10,8 @@ from anchorstream.decode import DecoderSettings
 from anchorstream.export.onnx import export_onnx
 from anchorstream.train.run import DATA_FILE, Run
 
+_NAMED_SKIPPED = 10
+
 
 def export_run(run: Run, path: Path, decoder: DecoderSettings) -> Path:
     """Writes the model of ``run`` as one ONNX file, checked against the network, and returns its path.
@@ -26,6 +28,8 @@ def export_run(run: Run, path: Path, decoder: DecoderSettings) -> Path:
     detector = run.model()
     summary = run.summary or {}
     audit: dict[str, Any] = json.loads((run.folder / DATA_FILE).read_text(encoding="utf-8"))
+    # Thousands of skipped files are of interest where the data is, not on every device.
+    audit["skipped"] = {"files": len(audit["skipped"]), "first": audit["skipped"][:_NAMED_SKIPPED]}
     points = [
         {"split": "dev", "snr_db": run.config.dev.snr_db, **point}
         for points in summary["dev_operating_points"].values()
