@@ -2,8 +2,8 @@
 
     python docs/pictures/make.py runs/results
 
-The folder is what `anchorstream demo --out` wrote. The posteriors are those of one test stream, for the baseline and for the
-anchor loss; the curves are those of docs/results.md.
+The folder is what `anchorstream demo --out` wrote. The posteriors are those of one test stream, for the baseline and
+for the anchor loss; the curves are those of docs/results.md.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from anchorstream.compare.comparison import Comparison, Conditions, compare
+from anchorstream.compare.evaluation import ScoredRun
 from anchorstream.decode import smooth
 from anchorstream.report import plot_det
 from anchorstream.report.examples import log_mel_db
@@ -34,6 +35,7 @@ HOURS = 2.0
 
 
 def main(folder: Path) -> None:
+    """Draws both pictures."""
     systems: dict[str, list[Run]] = {}
     for path in sorted(folder.glob("*-seed*")):
         run = open_run(path)
@@ -51,7 +53,9 @@ def detection(comparison: Comparison, label: str, path: Path) -> None:
     index, from_s = busiest(comparison, label)
     stream = comparison.streams.streams[index]
     samples = stream.samples[round(from_s * SAMPLE_RATE_HZ) : round((from_s + WINDOW_S) * SAMPLE_RATE_HZ)]
-    figure, axes = plt.subplots(2, 1, figsize=(10, 4.2), sharex=True, layout="constrained", height_ratios=[1, 1.1])
+    figure, axes = plt.subplots(
+        2, 1, figsize=(10, 4.2), sharex=True, layout="constrained", height_ratios=[1, 1.1]
+    )
     above, below = axes
     above.imshow(
         log_mel_db(samples).T, origin="lower", aspect="auto", extent=(0, WINDOW_S, 0, 40), cmap="magma"
@@ -83,7 +87,10 @@ def detection(comparison: Comparison, label: str, path: Path) -> None:
     figure.savefig(path, dpi=110)
 
 
-def draw_posterior(below: Axes, scored, index: int, from_s: float, label: str, colour: str, name: str) -> None:
+def draw_posterior(
+    below: Axes, scored: ScoredRun, index: int, from_s: float, label: str, colour: str, name: str
+) -> None:
+    """The smoothed posterior of one network, its threshold, and where it fires."""
     posteriors = scored.streams[index]
     column = np.asarray(posteriors.posteriors)[:, posteriors.labels.index(label)]
     smoothed = smooth(column, scored.decoder.smoothing_frames(posteriors.hop_s))

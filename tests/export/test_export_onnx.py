@@ -8,7 +8,6 @@ import onnx
 import onnxruntime
 import pytest
 import torch
-from anchorstream.runtime.contract import METADATA_KEY, Contract
 
 import anchorstream
 from anchorstream.decode import DecoderSettings
@@ -16,6 +15,7 @@ from anchorstream.export import ParityError, check_parity, export_onnx
 from anchorstream.export import onnx as export_module
 from anchorstream.models.detector import StreamingDetector, event_posteriors
 from anchorstream.models.registry import MODELS
+from anchorstream.runtime.contract import METADATA_KEY, Contract
 
 DECODER = DecoderSettings(threshold={"yes": 0.6, "no": 0.7}, smoothing_s=0.05)
 POINTS = [{"label": "yes", "threshold": 0.6, "false_alarms_per_hour": 1.0, "miss_rate": 0.1}]
