@@ -83,7 +83,7 @@ def detection(comparison: Comparison, label: str, path: Path) -> None:
     below.set_ylim(-0.03, 1.08)
     below.set_ylabel("posterior")
     below.set_xlabel("seconds")
-    below.legend(loc="upper right", fontsize=9)
+    below.legend(loc="center left", fontsize=9)
     figure.savefig(path, dpi=110)
 
 
