@@ -81,7 +81,7 @@ def _footnote(systems: Sequence[SystemResult]) -> str:
     recordings = len({event.clip_id for event in curve.events})
     return (
         f"{len(curve.events)} events ({recordings} recordings of {speakers} speakers, each several times, in other "
-        f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seeds. FA/h: false alarms per hour. "
+        f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seed(s). FA/h: false alarms per hour. "
         "Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms from the anchor, over the hits "
         "of all seeds."
     )
