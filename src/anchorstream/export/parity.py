@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,6 +15,10 @@ from anchorstream.models.detector import StreamingDetector, event_posteriors
 
 #: The largest difference of posteriors that arithmetic in another order may leave.
 TOLERANCE = 1e-5
+# A network whose own float32 rounding, measured against float64, is larger than that cannot be matched more closely
+# than it matches itself; but only so far: whatever differs by more than this is another network.
+_ROUNDINGS = 4.0
+_MOST_TOLERANCE = 1e-4
 
 # States have no fixed range; their differences are measured against 1 + their largest value.
 _STATE_TOLERANCE = 1e-4
@@ -49,19 +54,23 @@ def check_parity(detector: StreamingDetector, path: Path) -> float:
         The largest absolute difference of any posterior.
 
     Raises:
-        ParityError: if a posterior differs by more than 1e-5, or a state by more than 1e-4 of its range.
+        ParityError: if a posterior differs by more than 1e-5 (or, where the network's own float32 rounding is larger,
+            by more than four times that, at most 1e-4), or a state by more than 1e-4 of its range.
     """
     onnx_step = _onnx_step(path, list(detector.init_state(1)))
+    in_double = copy.deepcopy(detector).double()
     largest = 0.0
     for batch, hops, frames in _FEEDINGS:
         pcm = _signals(batch, frames, detector.hop_samples)
         whole = event_posteriors(detector(torch.from_numpy(pcm))).numpy()
+        exact = event_posteriors(in_double(torch.from_numpy(pcm).double())).numpy()
+        tolerance = max(TOLERANCE, min(_ROUNDINGS * _difference(whole, exact), _MOST_TOLERANCE))
         start = {name: tensor.numpy() for name, tensor in detector.init_state(batch).items()}
         calls = f"{batch} stream(s), {hops} hop(s) a call"
         stepped, torch_state = _in_steps(_torch_step(detector), pcm, start, hops * detector.hop_samples)
-        _compare(stepped, whole, f"the steps of the network and its whole pass ({calls})")
+        _compare(stepped, whole, tolerance, f"the steps of the network and its whole pass ({calls})")
         exported, state = _in_steps(onnx_step, pcm, start, hops * detector.hop_samples)
-        largest = max(largest, _compare(exported, whole, f"the file and the network ({calls})"))
+        largest = max(largest, _compare(exported, whole, tolerance, f"the file and the network ({calls})"))
         for name, expected in torch_state.items():
             allowed = _STATE_TOLERANCE * (1 + float(np.abs(expected).max(initial=0)))
             difference = _difference(state[name], expected)
@@ -103,12 +112,12 @@ def _onnx_step(path: Path, names: list[str]) -> _Step:
     return step
 
 
-def _compare(result: _Array, expected: _Array, what: str) -> float:
+def _compare(result: _Array, expected: _Array, tolerance: float, what: str) -> float:
     difference = _difference(result, expected)
     # Not ">": a difference that is no number is none that is small.
-    if not difference <= TOLERANCE:
+    if not difference <= tolerance:
         raise ParityError(
-            f"the posteriors of {what} differ by {difference:.3g}, at most {TOLERANCE:g} is allowed; "
+            f"the posteriors of {what} differ by {difference:.3g}, at most {tolerance:.2g} is allowed; "
             "nothing was written"
         )
     return difference
