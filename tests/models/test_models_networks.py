@@ -70,7 +70,9 @@ def test_gradients_lie_in_memory_as_their_parameters_do(name):
     network = build_model(name, bands=40, classes=2)
     network(torch.randn(2, 20, 40)).sum().backward()
     for parameter in network.parameters():
-        assert parameter.grad.stride() == parameter.stride()
+        # The stride of an axis of one place says nothing about memory, and differs with the number of threads.
+        axes = [axis for axis, size in enumerate(parameter.shape) if size > 1]
+        assert [parameter.grad.stride(axis) for axis in axes] == [parameter.stride(axis) for axis in axes]
 
 
 @torch.no_grad()
