@@ -16,7 +16,7 @@ PAIRS = [
     (losses.MaxPoolingLoss, losses.max_pooling_loss),
     (losses.SmoothedMaxPoolingLoss, losses.smoothed_max_pooling_loss),
 ]
-CALL = ["logits", "targets", "anchors", "valid", "lengths"]
+CALL = ["logits", "targets", "anchors", "valid", "lengths", "density"]
 LOGITS = torch.randn(2, 30, 3, generator=torch.Generator().manual_seed(0))
 TARGETS = torch.zeros(2, 30, dtype=torch.long)
 TARGETS[0, 10:15] = 1
@@ -31,8 +31,8 @@ def test_module_and_function_have_the_same_options_and_defaults(module, function
     options = dict(inspect.signature(module).parameters)
     options.pop("anchors", None)  # the rule; in the function, the argument of that name takes it
     parameters = inspect.signature(function).parameters
-    assert list(parameters)[:5] == CALL
-    assert list(parameters)[5:] == list(options)
+    assert list(parameters)[:6] == CALL
+    assert list(parameters)[6:] == list(options)
     for name, option in options.items():
         assert option.kind is parameters[name].kind is inspect.Parameter.KEYWORD_ONLY
         assert option.default == parameters[name].default
@@ -111,7 +111,39 @@ def test_class_weights_are_saved_and_move_with_the_module():
     loss = losses.FocalLoss(class_weight=[0.5, 1.0, 2.0]).double()
     assert loss.class_weight.dtype == torch.float64
     assert loss.state_dict()["class_weight"].tolist() == [0.5, 1.0, 2.0]
-    assert losses.FocalLoss().state_dict() == {}
+
+
+@pytest.mark.parametrize("name", LOSS_NAMES)
+def test_the_state_dict_holds_every_option(name, tmp_path):
+    loss = make(name)
+    saved = {**loss.state_dict().get("_extra_state", {}), **loss.state_dict()}
+    for option in inspect.signature(type(loss)).parameters:
+        if option != "class_weight" or loss.class_weight is not None:
+            assert option in saved
+    torch.save(loss.state_dict(), tmp_path / "loss.pt")
+    other = make(name)
+    other.label_smoothing, other.reduction = 0.3, "sum"
+    other.load_state_dict(torch.load(tmp_path / "loss.pt", weights_only=True))
+    assert other.options.keys() == loss.options.keys()
+    assert torch.equal(other(LOGITS, TARGETS), loss(LOGITS, TARGETS))
+
+
+def test_the_state_of_another_loss_or_of_a_wrong_option_is_refused():
+    with pytest.raises(ValueError, match="FocalLoss has no option anchors, floor"):
+        losses.FocalLoss().load_state_dict(losses.StreamingAnchorLoss().state_dict())
+    state = losses.FocalLoss().state_dict()
+    state["_extra_state"]["gamma"] = -1.0
+    with pytest.raises(ValueError, match="gamma must be at least 0"):
+        losses.FocalLoss().load_state_dict(state)
+
+
+def test_a_kernel_of_ones_own_stays_when_a_state_is_loaded():
+    loss = losses.StreamingAnchorLoss(kernel=torch.exp)
+    state = losses.StreamingAnchorLoss(kernel=torch.sigmoid, peak=3.0).state_dict()
+    assert state["_extra_state"]["kernel"] == "sigmoid"
+    loss.load_state_dict(state)
+    assert loss.kernel is torch.exp
+    assert loss.peak == 3.0
 
 
 def test_importing_the_losses_imports_nothing_else_of_the_project():

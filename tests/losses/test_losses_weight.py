@@ -162,7 +162,7 @@ def test_wrong_options_are_refused(options, error, message):
     [
         (torch.tensor([[4]]), 4, ValueError, r"\[0, 4\) or be -1 .* from 4 to 4"),
         (torch.tensor([[-2, 1]]), 4, ValueError, "from -2 to 1"),
-        (torch.tensor([[0.5]]), 4, TypeError, "turned into frames"),
+        (torch.tensor([[0.5]]), 4, TypeError, "times in seconds and need frame_rate_hz"),
         (torch.tensor([[1]]), None, TypeError, "num_frames"),
         (torch.ones(1, 3, dtype=torch.bool), 4, ValueError, r"4 frames, got shape \(1, 3\)"),
     ],

@@ -1,38 +1,54 @@
-"""What the loss modules share: options are stored, shown and handed to the module's function."""
+"""What the loss modules share: options are stored, shown, saved, and handed to the module's function."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import ClassVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from anchorstream.losses._frames import check_class_dim, check_reduction
+from anchorstream.losses._batch import check_class_dim, check_label_smoothing
+from anchorstream.losses._reduce import check_reduction
 
 
 class FrameLoss(nn.Module):
     """A loss over frames, called as ``loss(logits, targets, anchors=None, valid=None)``.
 
-    Every option is an attribute of the same name; changing it takes effect at the next call. Class weights
-    are a buffer: they follow the module to its device and into its state dict.
+    Every option is an attribute of the same name; changing it takes effect at the next call. The state dict holds
+    them all; class weights are a buffer and follow the module to its device.
     """
 
     _function: ClassVar[Callable[..., Tensor]]
 
     class_weight: Tensor | None
+    label_smoothing: float
+    ignore_index: int
+    multi_label: bool
+    reduction: Any
+    across_processes: bool
+    class_dim: int
 
-    def __init__(self, *, class_weight: Tensor | Sequence[float] | None, **options: object) -> None:
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        """Stores and checks ``options``: the ``locals()`` of a subclass's ``__init__``."""
         super().__init__()
-        self.register_buffer("class_weight", check_class_weight(class_weight))
+        options = {name: value for name, value in options.items() if name not in ("self", "__class__")}
+        self._option_names = tuple(options)
         for name, value in options.items():
-            setattr(self, name, value)
-        self._option_names = (*options, "class_weight")
-        check_reduction(self.options["reduction"])  # type: ignore[arg-type]
-        check_class_dim(self.options["class_dim"])  # type: ignore[arg-type]
+            if name == "class_weight":
+                self.register_buffer(name, check_class_weight(value))
+            else:
+                setattr(self, name, value)
+        self.check()
+
+    def check(self) -> None:
+        """Raises a TypeError or ValueError if an option is wrong; a subclass checks its own too."""
+        check_reduction(self.reduction)
+        check_class_dim(self.class_dim)
+        check_label_smoothing(self.label_smoothing)
 
     @property
-    def options(self) -> dict[str, object]:
+    def options(self) -> dict[str, Any]:
         """The options as they are now."""
         return {name: getattr(self, name) for name in self._option_names}
 
@@ -44,12 +60,39 @@ class FrameLoss(nn.Module):
         valid: Tensor | None = None,
         *,
         lengths: Tensor | None = None,
+        density: Tensor | None = None,
     ) -> Tensor:
-        """The loss of a batch; ``anchors`` go before the rule for anchors among the options."""
+        """The loss of a batch; ``anchors`` and ``density`` go before the rule for anchors among the options."""
         options = self.options
         rule = options.pop("anchors", None)
         given = rule if anchors is None else anchors
-        return type(self)._function(logits, targets, given, valid, lengths=lengths, **options)
+        return type(self)._function(
+            logits, targets, given, valid, lengths=lengths, density=density, **options
+        )
+
+    def get_extra_state(self) -> dict[str, Any]:
+        """Every option but the class weights; of a kernel of one's own, its name."""
+        return {
+            name: getattr(value, "__name__", value)
+            for name, value in self.options.items()
+            if name != "class_weight"
+        }
+
+    def set_extra_state(self, state: dict[str, Any]) -> None:
+        """Takes the options of a state dict. A kernel of one's own stays: a name does not bring it back.
+
+        Raises:
+            ValueError: if the state is that of another loss, or one of its options is out of range.
+        """
+        unknown = sorted(set(state) - set(self._option_names))
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__} has no option {', '.join(unknown)}: another loss was saved"
+            )
+        for name, value in state.items():
+            if not callable(getattr(self, name)):
+                setattr(self, name, value)
+        self.check()
 
     def extra_repr(self) -> str:
         """Every option with its value."""
@@ -60,14 +103,15 @@ class FrameLoss(nn.Module):
 
 
 def check_class_weight(class_weight: Tensor | Sequence[float] | None) -> Tensor | None:
-    """The class weights as a tensor (K,).
+    """The class weights as a tensor: (K,), or (K, 2) for background and event of several outputs.
 
     Raises:
-        ValueError: unless they are a list of finite numbers of at least 0.
+        ValueError: unless they are finite numbers of at least 0 in one of these shapes.
     """
     if class_weight is None:
         return None
     weights = torch.as_tensor(class_weight, dtype=torch.get_default_dtype())
-    if weights.ndim != 1 or not bool((torch.isfinite(weights) & (weights >= 0)).all()):
+    shaped = weights.ndim == 1 or (weights.ndim == 2 and weights.shape[1] == 2)
+    if not shaped or not bool((torch.isfinite(weights) & (weights >= 0)).all()):
         raise ValueError(f"class_weight must be a list of finite weights of at least 0, got {class_weight!r}")
     return weights

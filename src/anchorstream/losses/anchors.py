@@ -6,6 +6,7 @@ from typing import Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from anchorstream.losses._checks import can_look_at_values
 
@@ -42,33 +43,45 @@ def anchors_from_targets(
         >>> anchors_from_targets(torch.tensor([0, 1, 1, 0, 2, 0])).int().tolist()
         [0, 0, 1, 0, 1, 0]
     """
-    check_rule(rule)
     event = targets != ignore_index
     if valid is not None:
         event = event & valid
-    labels = torch.where(event, targets, 0)
-    changes = labels[..., 1:] != labels[..., :-1]
-    edge = torch.ones_like(labels[..., :1], dtype=torch.bool)
-    first = torch.cat([edge, changes], dim=-1)
-    last = torch.cat([changes, edge], dim=-1)
-    boundary = {"onset": first, "offset": last, "both": first | last}[rule]
-    return boundary & (labels != 0)
+    return boundaries(torch.where(event, targets, 0), rule)
 
 
-def anchor_mask(anchors: Tensor, num_frames: int | None = None, *, valid: Tensor | None = None) -> Tensor:
+def boundaries(labels: Tensor, rule: AnchorRule) -> Tensor:
+    """The same for labels (..., T) that are 0 wherever a frame does not count."""
+    check_rule(rule)
+    if rule == "both":
+        return boundaries(labels, "onset") | boundaries(labels, "offset")
+    # Beyond both edges lies background.
+    neighbour = F.pad(labels, (1, 0))[..., :-1] if rule == "onset" else F.pad(labels, (0, 1))[..., 1:]
+    return (labels != 0) & (labels != neighbour)
+
+
+def anchor_mask(
+    anchors: Tensor,
+    num_frames: int | None = None,
+    *,
+    valid: Tensor | None = None,
+    frame_rate_hz: float | None = None,
+) -> Tensor:
     """Brings anchors into the one form that the losses work with: a boolean mask.
 
     Args:
-        anchors: (..., T) bool mask, or (..., A) integer frame indices, padded with -1.
-        num_frames: T; needed for indices, checked for a mask.
+        anchors: (..., T) bool mask, or (..., A) integer frame indices, padded with -1, or (..., A) floating times
+            in seconds, padded with -1 or NaN (:func:`frames_of_times`).
+        num_frames: T; needed for indices and times, checked for a mask.
         valid: (..., T) bool, True = a real frame; ``None`` = all are. A mask is read at valid frames only; an
             index must point to one.
+        frame_rate_hz: frames per second; needed for times.
 
     Returns:
         (..., T) bool, True = an anchor.
 
     Raises:
-        TypeError: if anchors are neither boolean nor integers, or if ``num_frames`` is missing for indices.
+        TypeError: if anchors have another dtype, or if ``num_frames`` is missing for indices, or
+            ``frame_rate_hz`` for times.
         ValueError: if an index lies outside the sequence or a shape does not fit. Values are looked at in
             eager mode on the CPU; elsewhere the look would stall the device.
 
@@ -83,12 +96,16 @@ def anchor_mask(anchors: Tensor, num_frames: int | None = None, *, valid: Tensor
                 f"{tuple(anchors.shape)}; for frame indices use an integer dtype"
             )
         return anchors if valid is None else anchors & valid
-    if anchors.is_floating_point() or anchors.is_complex():
-        raise TypeError(
-            "anchors must be a bool mask (B, T) or integer frame indices (B, A), got dtype "
-            f"{anchors.dtype}; times in "
-            "seconds have to be turned into frames first"
-        )
+    kind = "anchor indices"
+    if anchors.is_complex():
+        raise TypeError(f"anchors must be bool, integer or floating, got dtype {anchors.dtype}")
+    if anchors.is_floating_point():
+        if frame_rate_hz is None:
+            raise TypeError(
+                f"floating anchors ({anchors.dtype}) are times in seconds and need frame_rate_hz; frame indices "
+                "need an integer dtype, a mask bool, and a density goes into density="
+            )
+        anchors, kind = frames_of_times(anchors, frame_rate_hz), "anchor times, as frame indices,"
     if num_frames is None:
         raise TypeError("anchors as frame indices need num_frames, the length of the sequence")
     look = can_look_at_values(anchors) and anchors.numel() > 0
@@ -96,9 +113,8 @@ def anchor_mask(anchors: Tensor, num_frames: int | None = None, *, valid: Tensor
         low, high = (int(bound) for bound in anchors.aminmax())
         if low < NO_ANCHOR or high >= num_frames:
             raise ValueError(
-                f"anchor indices must lie in [0, {num_frames}) or be {NO_ANCHOR} (padding), got values from "
-                f"{low} to "
-                f"{high} for {num_frames} frames"
+                f"{kind} must lie in [0, {num_frames}) or be {NO_ANCHOR} (padding), got values from "
+                f"{low} to {high} for {num_frames} frames"
             )
     # Padding is scattered to one frame beyond the end, which is then cut off: no branch on the data.
     slots = torch.where(anchors < 0, num_frames, anchors).long()
@@ -110,10 +126,38 @@ def anchor_mask(anchors: Tensor, num_frames: int | None = None, *, valid: Tensor
         where = (mask & ~valid).nonzero()[0].tolist()
         raise ValueError(
             f"the anchor at (row, frame) {tuple(where)} lies in the padding: valid is False there. To leave "
-            "a real "
-            "frame out of the loss and still have an anchor on it, set its target to ignore_index"
+            "a real frame out of the loss and still have an anchor on it, set its target to ignore_index"
         )
     return mask & valid
+
+
+def frames_of_times(times_s: Tensor, frame_rate_hz: float) -> Tensor:
+    """The first frame that is known at each time: frame ``t`` ends at ``(t + 1) / frame_rate_hz`` seconds.
+
+    So a time of 0 is frame 0, and the end of a recording of T frames is frame T - 1.
+
+    Args:
+        times_s: floating times in seconds from the start of the sequence; -1 or NaN = no anchor.
+        frame_rate_hz: frames per second.
+
+    Returns:
+        int64 frame indices of the same shape, -1 = no anchor.
+
+    Raises:
+        ValueError: if a time is negative and not -1. Values are looked at in eager mode on the CPU.
+
+    Example:
+        >>> frames_of_times(torch.tensor([0.0, 0.25, 0.253, -1.0]), 100.0).tolist()
+        [0, 24, 25, -1]
+    """
+    nothing = torch.isnan(times_s) | (times_s == NO_ANCHOR)
+    if can_look_at_values(times_s) and bool(((times_s < 0) & ~nothing).any()):
+        raise ValueError(
+            f"anchor times must be at least 0 seconds, or -1 or NaN (padding), got {float(times_s.min()):g}"
+        )
+    # What a float32 rounds off a time, at 100 frames a second and an hour from the start, is 0.01 frames.
+    frames = (times_s * frame_rate_hz - 1 - 0.01).ceil().clamp(min=0)
+    return torch.where(nothing, NO_ANCHOR, frames.nan_to_num()).long()
 
 
 def anchor_distance(
@@ -140,35 +184,24 @@ def anchor_distance(
         >>> anchor_distance(torch.tensor([[1, 4]]), 6).tolist()
         [[-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]]
     """
-    mask = anchor_mask(anchors, num_frames)
-    frame = torch.arange(mask.shape[-1], device=mask.device, dtype=dtype)
-    latest = torch.where(mask, frame, -torch.inf).cummax(dim=-1).values
-    upcoming = torch.where(mask, frame, torch.inf).flip(-1).cummin(dim=-1).values.flip(-1)
-    since, until = frame - latest, upcoming - frame
+    since, until = since_and_until(anchor_mask(anchors, num_frames), dtype=dtype)
     return torch.where(since <= until, since, -until)
 
 
-def resolve_anchors(anchors: Tensor | AnchorRule | None, labels: Tensor, valid: Tensor | None) -> Tensor:
-    """The mask (B, T) for the anchors of a call: given as mask, indices or rule; ``None`` = ``"offset"``.
+def since_and_until(mask: Tensor, *, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+    """The frames since the last anchor and until the next one, both 0 at an anchor and +inf without.
 
     Args:
-        anchors: (B, T) bool, (B, A) integers, or a rule over the labels.
-        labels: (B, T) class indices, 0 = background and all frames that do not count.
-        valid: (B, T) bool, True = a real frame; ``None`` = all are.
+        mask: (..., T) bool, True = an anchor.
+        dtype: of the result.
 
-    Raises:
-        TypeError, ValueError: as :func:`anchor_mask`.
+    Returns:
+        Two tensors (..., T).
     """
-    if anchors is None or isinstance(anchors, str):
-        return anchors_from_targets(labels, anchors or "offset")
-    batch, num_frames = labels.shape
-    if anchors.ndim != 2 or anchors.shape[0] != batch:
-        raise ValueError(
-            f"anchors must be a bool mask (B, T) = ({batch}, {num_frames}) or frame indices (B, A) = "
-            f"({batch}, any), got "
-            f"shape {tuple(anchors.shape)}"
-        )
-    return anchor_mask(anchors.to(labels.device), num_frames, valid=valid)
+    frame = torch.arange(mask.shape[-1], device=mask.device, dtype=dtype)
+    latest = torch.where(mask, frame, -torch.inf).cummax(dim=-1).values
+    upcoming = torch.where(mask, frame, torch.inf).flip(-1).cummin(dim=-1).values.flip(-1)
+    return latest.neg_().add_(frame), upcoming.sub_(frame)
 
 
 def check_rule(rule: str) -> None:

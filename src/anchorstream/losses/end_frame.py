@@ -10,11 +10,14 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from anchorstream.losses._anchor_weight import anchor_weight
+from anchorstream.losses._batch import read_batch
 from anchorstream.losses._checks import check_number
-from anchorstream.losses._frames import Reduction, cross_entropy, read_frames, reduce, weight_of_class
+from anchorstream.losses._modulated import modulated_cross_entropy
 from anchorstream.losses._module import FrameLoss
-from anchorstream.losses.anchors import AnchorRule, check_rule, resolve_anchors
-from anchorstream.losses.weight import temporal_weight
+from anchorstream.losses._reduce import Reduction
+from anchorstream.losses.anchors import AnchorRule, check_rule
+from anchorstream.losses.weight import WeightOptions
 
 
 def end_frame_loss(
@@ -24,10 +27,15 @@ def end_frame_loss(
     valid: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
+    density: Tensor | None = None,
     width_frames: float = 20.0,
+    frame_rate_hz: float | None = None,
     class_weight: Tensor | Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
     ignore_index: int = -100,
+    multi_label: bool = False,
     reduction: Reduction = "weighted_mean",
+    across_processes: bool = False,
     class_dim: int = -1,
 ) -> Tensor:
     """Cross entropy of the frames near an anchor, and of all frames of sequences without one.
@@ -37,19 +45,26 @@ def end_frame_loss(
 
     Args:
         logits: (B, T, K) unnormalised, or (B, T) for one sigmoid output, or (B, K, T) with ``class_dim=1``.
-        targets: (B, T) class indices, 0 = background.
-        anchors: (B, T) bool mask, (B, A) frame indices padded with -1, or a rule; ``None`` = ``"offset"``.
+        targets: (B, T) class indices, 0 = background; or floating, of the shape of the logits: soft targets,
+            probabilities.
+        anchors: (B, T) bool mask, or (B, A) frame indices or (with ``frame_rate_hz``) times in seconds, padded
+            with -1, or a rule; ``None`` = ``"offset"``.
         valid: (B, T) bool, True = a real frame; ``None`` = all are.
         lengths: (B,) integers, the number of valid frames of each row; instead of ``valid``.
+        density: (B, T) how likely each frame is the anchor; instead of ``anchors``.
         width_frames: how many frames before and after an anchor count.
+        frame_rate_hz: frames per second; needed for times.
         class_weight: (K,) a factor for each class; ``None`` = all 1.
+        label_smoothing: the share of every target that is spread over all classes, in [0, 1).
         ignore_index: a target that leaves its frame out.
-        reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of valid frames, masked ones included) or
-            ``"weighted_mean"`` (/ number of frames that are trained, times their class weights).
+        multi_label: logits (B, T, K) are K independent sigmoid outputs, with targets of the same shape.
+        reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of frames that count, masked ones included) or
+            ``"weighted_mean"`` (/ sum of what is trained of them, times their class weights).
+        across_processes: divide by the mean of that over all processes of a DDP training.
         class_dim: -1, or 1 for logits (B, K, T).
 
     Returns:
-        The loss, a scalar or (B, T).
+        The loss, a scalar; (B, T), or the shape of the targets, with ``reduction="none"``.
 
     Raises:
         TypeError, ValueError: as :func:`streaming_anchor_loss`.
@@ -60,16 +75,28 @@ def end_frame_loss(
         tensor([[0.0000, 0.0000, 0.6931, 0.6931, 0.6931]])
     """
     check_number("width_frames", width_frames, above=True)
-    frames = read_frames(logits, targets, valid, lengths, class_dim=class_dim, ignore_index=ignore_index)
-    mask = resolve_anchors(anchors, frames.labels, frames.valid)
-    ce = cross_entropy(frames)
-    near = temporal_weight(
-        mask, peak=1.0, floor=0.0, scale=width_frames, kernel="rectangular", dtype=ce.dtype
+    batch = read_batch(
+        logits,
+        targets,
+        valid,
+        lengths,
+        multi_label=multi_label,
+        class_weight=class_weight,
+        label_smoothing=label_smoothing,
+        ignore_index=ignore_index,
+        class_dim=class_dim,
     )
-    weight = torch.where(mask.any(dim=-1, keepdim=True), near, 1.0)
-    if class_weight is not None:
-        weight = weight * weight_of_class(class_weight, frames)
-    return reduce(weight * ce, weight, frames.counted, reduction)
+    # The width is in frames also where the anchors are in seconds.
+    scale = width_frames if frame_rate_hz is None else width_frames / frame_rate_hz
+    options = WeightOptions(
+        peak=1.0, floor=0.0, scale=scale, kernel="rectangular", frame_rate_hz=frame_rate_hz
+    )
+    near = anchor_weight(batch, anchors, density, options)
+    # A sequence in which no frame is near an anchor has none.
+    weight = torch.where((near > 0).any(dim=-1, keepdim=True), near, 1.0)
+    return modulated_cross_entropy(
+        batch, plain=weight, weight=weight, reduction=reduction, across_processes=across_processes
+    )
 
 
 class EndFrameLoss(FrameLoss):
@@ -84,23 +111,28 @@ class EndFrameLoss(FrameLoss):
 
     _function = staticmethod(end_frame_loss)
 
+    width_frames: float
+    frame_rate_hz: float | None
+    anchors: AnchorRule
+
     def __init__(
         self,
         *,
         width_frames: float = 20.0,
+        frame_rate_hz: float | None = None,
         anchors: AnchorRule = "offset",
         class_weight: Tensor | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
         ignore_index: int = -100,
+        multi_label: bool = False,
         reduction: Reduction = "weighted_mean",
+        across_processes: bool = False,
         class_dim: int = -1,
     ) -> None:
-        check_number("width_frames", width_frames, above=True)
-        check_rule(anchors)
-        super().__init__(
-            width_frames=width_frames,
-            anchors=anchors,
-            class_weight=class_weight,
-            ignore_index=ignore_index,
-            reduction=reduction,
-            class_dim=class_dim,
-        )
+        super().__init__(locals())
+
+    def check(self) -> None:
+        """Raises a TypeError or ValueError if an option is wrong."""
+        super().check()
+        check_number("width_frames", self.width_frames, above=True)
+        check_rule(self.anchors)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from anchorstream.losses._frames import Reduction, cross_entropy, read_frames, reduce, weight_of_class
+from anchorstream.losses._batch import read_batch
+from anchorstream.losses._cross_entropy import cross_entropy_and_miss, negative_log_likelihood
 from anchorstream.losses._module import FrameLoss
+from anchorstream.losses._pooling import best_frames, pooled
+from anchorstream.losses._reduce import Reduction
 
 
 def max_pooling_loss(
@@ -18,45 +20,64 @@ def max_pooling_loss(
     valid: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
+    density: Tensor | None = None,  # noqa: ARG001 - every loss has the same call
     class_weight: Tensor | Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
     ignore_index: int = -100,
+    multi_label: bool = False,
     reduction: Reduction = "weighted_mean",
+    across_processes: bool = False,
     class_dim: int = -1,
 ) -> Tensor:
     """Cross entropy of the background, and of the one frame of each event at which the target is most likely.
 
     ``l_t = CE_t if y_t = 0 or t = argmax of p over t's event else 0``, where an event is a run of frames with
-    one class other than 0; an ignored frame ends it. Of several best frames the first counts.
+    one class other than 0 (of soft targets, one likeliest class); an ignored frame ends it. Of several best
+    frames the first counts.
 
     Args:
         logits: (B, T, K) unnormalised, or (B, T) for one sigmoid output, or (B, K, T) with ``class_dim=1``.
-        targets: (B, T) class indices, 0 = background.
+        targets: (B, T) class indices, 0 = background; or floating, of the shape of the logits: soft targets,
+            probabilities.
         anchors: not used.
         valid: (B, T) bool, True = a real frame; ``None`` = all are.
         lengths: (B,) integers, the number of valid frames of each row; instead of ``valid``.
+        density: not used.
         class_weight: (K,) a factor for each class; ``None`` = all 1.
+        label_smoothing: the share of every target that is spread over all classes, in [0, 1).
         ignore_index: a target that leaves its frame out.
-        reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of valid frames) or ``"weighted_mean"`` (/
-            number of frames that are trained, times their class weights).
+        multi_label: logits (B, T, K) are K independent sigmoid outputs, with targets of the same shape.
+        reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of frames that count) or
+            ``"weighted_mean"`` (/ sum of the class weights of those that are trained).
+        across_processes: divide by the mean of that over all processes of a DDP training.
         class_dim: -1, or 1 for logits (B, K, T).
 
     Returns:
-        The loss, a scalar or (B, T).
+        The loss, a scalar; (B, T), or the shape of the targets, with ``reduction="none"``.
 
     Raises:
         TypeError, ValueError: as :func:`streaming_anchor_loss`.
 
     Example:
+        >>> import torch
         >>> logits = torch.tensor([[0.0, 1.0, 2.0, 0.0]])
         >>> max_pooling_loss(logits, torch.tensor([[0, 1, 1, 0]]), reduction="none")
         tensor([[0.6931, 0.0000, 0.1269, 0.6931]])
     """
-    frames = read_frames(logits, targets, valid, lengths, class_dim=class_dim, ignore_index=ignore_index)
-    ce = cross_entropy(frames)
-    weight = best_frames(ce, frames.labels).to(ce.dtype)
-    if class_weight is not None:
-        weight = weight * weight_of_class(class_weight, frames)
-    return reduce(weight * ce, weight, frames.counted, reduction)
+    batch = read_batch(
+        logits,
+        targets,
+        valid,
+        lengths,
+        multi_label=multi_label,
+        class_weight=class_weight,
+        label_smoothing=label_smoothing,
+        ignore_index=ignore_index,
+        class_dim=class_dim,
+    )
+    best = best_frames(negative_log_likelihood(batch), batch.labels)
+    cost, _ = cross_entropy_and_miss(batch)
+    return pooled(cost, best, batch, reduction, across_processes=across_processes)
 
 
 class MaxPoolingLoss(FrameLoss):
@@ -72,35 +93,11 @@ class MaxPoolingLoss(FrameLoss):
         self,
         *,
         class_weight: Tensor | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
         ignore_index: int = -100,
+        multi_label: bool = False,
         reduction: Reduction = "weighted_mean",
+        across_processes: bool = False,
         class_dim: int = -1,
     ) -> None:
-        super().__init__(
-            class_weight=class_weight, ignore_index=ignore_index, reduction=reduction, class_dim=class_dim
-        )
-
-
-@torch.no_grad()
-def best_frames(ce: Tensor, labels: Tensor) -> Tensor:
-    """Marks all of the background and the first frame with the lowest cost of every event.
-
-    Args:
-        ce: (B, T) costs.
-        labels: (B, T) class indices, 0 = background.
-
-    Returns:
-        (B, T) bool.
-    """
-    batch, num_frames = labels.shape
-    event = labels != 0
-    begins = event.clone()
-    begins[:, 1:] &= labels[:, 1:] != labels[:, :-1]
-    # Events are numbered from 1 on in each row; 0 collects the background.
-    event_id = torch.where(event, begins.cumsum(dim=-1), 0)
-    lowest = ce.new_full((batch, num_frames + 1), torch.inf)
-    lowest = lowest.scatter_reduce(1, event_id, ce, "amin").gather(1, event_id)
-    frame = torch.arange(num_frames, device=labels.device).expand(batch, -1)
-    first = frame.new_full((batch, num_frames + 1), num_frames)
-    first = first.scatter_reduce(1, event_id, torch.where(ce == lowest, frame, num_frames), "amin")
-    return ~event | (frame == first.gather(1, event_id))
+        super().__init__(locals())

@@ -12,17 +12,17 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from anchorstream.losses._batch import Batch, read_batch
 from anchorstream.losses._checks import check_number
-from anchorstream.losses._frames import (
-    Frames,
-    Reduction,
-    cross_entropy,
-    read_frames,
-    reduce,
+from anchorstream.losses._cross_entropy import (
+    cross_entropy_and_miss,
+    distribution,
+    log_posteriors,
     weight_of_class,
 )
 from anchorstream.losses._module import FrameLoss
-from anchorstream.losses.max_pooling import best_frames
+from anchorstream.losses._pooling import best_frames, pooled
+from anchorstream.losses._reduce import Reduction
 
 # The Gaussian is cut off at this many standard deviations; 0.3% of its area lies beyond.
 _CUT_OFF = 3.0
@@ -38,10 +38,14 @@ def smoothed_max_pooling_loss(
     valid: Tensor | None = None,
     *,
     lengths: Tensor | None = None,
+    density: Tensor | None = None,  # noqa: ARG001 - every loss has the same call
     smoothing_frames: float = 5.0,
     class_weight: Tensor | Sequence[float] | None = None,
+    label_smoothing: float = 0.0,
     ignore_index: int = -100,
+    multi_label: bool = False,
     reduction: Reduction = "weighted_mean",
+    across_processes: bool = False,
     class_dim: int = -1,
 ) -> Tensor:
     """Cross entropy of the background, and of the best smoothed posterior of each event.
@@ -49,23 +53,29 @@ def smoothed_max_pooling_loss(
     ``l_t = CE_t`` for the background; for the frame of an event at which ``q_t`` is highest ``l_t = -log
     q_t``, for its other frames 0. ``q_t = sum_s g_s p_{t+s}(y_t)`` is the posterior of the event's class
     after a Gaussian filter ``g`` over time. The events are the runs of frames with one class other than 0:
-    the pooling windows of the paper.
+    the pooling windows of the paper. Under soft targets and label smoothing ``y'`` the loss of that frame is the
+    cross entropy ``-sum_k y'_t(k) log q_t(k)`` of all smoothed posteriors.
 
     Args:
         logits: (B, T, K) unnormalised, or (B, T) for one sigmoid output, or (B, K, T) with ``class_dim=1``.
-        targets: (B, T) class indices, 0 = background.
+        targets: (B, T) class indices, 0 = background; or floating, of the shape of the logits: soft targets,
+            probabilities.
         anchors: not used.
         valid: (B, T) bool, True = a real frame; ``None`` = all are. Outside, the posterior is 0.
         lengths: (B,) integers, the number of valid frames of each row; instead of ``valid``.
+        density: not used.
         smoothing_frames: the standard deviation of the Gaussian in frames.
         class_weight: (K,) a factor for each class; ``None`` = all 1.
+        label_smoothing: the share of every target that is spread over all classes, in [0, 1).
         ignore_index: a target that leaves its frame out; its posterior is smoothed all the same.
-        reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of valid frames) or ``"weighted_mean"`` (/
-            number of frames that are trained, times their class weights).
+        multi_label: logits (B, T, K) are K independent sigmoid outputs, with targets of the same shape.
+        reduction: ``"none"``, ``"sum"``, ``"mean"`` (/ number of frames that count) or
+            ``"weighted_mean"`` (/ sum of the class weights of those that are trained).
+        across_processes: divide by the mean of that over all processes of a DDP training.
         class_dim: -1, or 1 for logits (B, K, T).
 
     Returns:
-        The loss, a scalar or (B, T).
+        The loss, a scalar; (B, T), or the shape of the targets, with ``reduction="none"``.
 
     Raises:
         TypeError, ValueError: as :func:`streaming_anchor_loss`.
@@ -77,14 +87,27 @@ def smoothed_max_pooling_loss(
         tensor(0.0007)
     """
     check_number("smoothing_frames", smoothing_frames, above=True)
-    frames = read_frames(logits, targets, valid, lengths, class_dim=class_dim, ignore_index=ignore_index)
-    cost = torch.where(
-        frames.labels == 0, cross_entropy(frames), -_smoothed_log_posterior(frames, smoothing_frames)
+    batch = read_batch(
+        logits,
+        targets,
+        valid,
+        lengths,
+        multi_label=multi_label,
+        class_weight=class_weight,
+        label_smoothing=label_smoothing,
+        ignore_index=ignore_index,
+        class_dim=class_dim,
     )
-    weight = best_frames(cost, frames.labels).to(cost.dtype)
-    if class_weight is not None:
-        weight = weight * weight_of_class(class_weight, frames)
-    return reduce(weight * cost, weight, frames.counted, reduction)
+    log_posterior = log_posteriors(batch)
+    if batch.valid is not None:
+        log_posterior = log_posterior.masked_fill(~batch.valid.unsqueeze(-1), _LOG_ZERO)
+    of_label = _smoothed(log_posterior, batch.labels, smoothing_frames)
+    cost, _ = cross_entropy_and_miss(batch)
+    cost = torch.where(
+        batch.labels == 0, cost, _cost_of_event(batch, log_posterior, of_label, smoothing_frames)
+    )
+    best = best_frames(-of_label, batch.labels)
+    return pooled(cost, best, batch, reduction, across_processes=across_processes)
 
 
 class SmoothedMaxPoolingLoss(FrameLoss):
@@ -97,36 +120,46 @@ class SmoothedMaxPoolingLoss(FrameLoss):
 
     _function = staticmethod(smoothed_max_pooling_loss)
 
+    smoothing_frames: float
+
     def __init__(
         self,
         *,
         smoothing_frames: float = 5.0,
         class_weight: Tensor | Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
         ignore_index: int = -100,
+        multi_label: bool = False,
         reduction: Reduction = "weighted_mean",
+        across_processes: bool = False,
         class_dim: int = -1,
     ) -> None:
-        check_number("smoothing_frames", smoothing_frames, above=True)
-        super().__init__(
-            smoothing_frames=smoothing_frames,
-            class_weight=class_weight,
-            ignore_index=ignore_index,
-            reduction=reduction,
-            class_dim=class_dim,
-        )
+        super().__init__(locals())
+
+    def check(self) -> None:
+        """Raises a TypeError or ValueError if an option is wrong."""
+        super().check()
+        check_number("smoothing_frames", self.smoothing_frames, above=True)
 
 
-def _smoothed_log_posterior(frames: Frames, smoothing_frames: float) -> Tensor:
-    """``log q_t`` (B, T) of each frame's own class; of no meaning at background frames."""
-    if frames.logits.ndim == 2:
-        log_posterior, column = F.logsigmoid(frames.logits).unsqueeze(-1), torch.zeros_like(frames.labels)
-    else:
-        log_posterior = F.log_softmax(frames.logits, dim=frames.class_dim)
-        log_posterior = log_posterior.movedim(frames.class_dim, -1)
-        column = frames.labels
-    if frames.valid is not None:
-        log_posterior = log_posterior.masked_fill(~frames.valid.unsqueeze(-1), _LOG_ZERO)
-    batch, num_frames, num_columns = log_posterior.shape
+def _cost_of_event(batch: Batch, log_posterior: Tensor, of_label: Tensor, smoothing_frames: float) -> Tensor:
+    """The class-weighted cross entropy (B, T) of the smoothed posteriors."""
+    if batch.soft is None and not batch.label_smoothing:
+        weight = weight_of_class(batch)
+        return -of_label if weight is None else -weight * of_label
+    target = distribution(batch)
+    if batch.class_weight is not None:
+        target = batch.class_weight * target
+    smoothed = [
+        _smoothed(log_posterior, torch.full_like(batch.labels, k), smoothing_frames)
+        for k in range(batch.num_classes)
+    ]
+    return -(target * torch.stack(smoothed, dim=-1)).sum(dim=-1)
+
+
+def _smoothed(log_posterior: Tensor, labels: Tensor, smoothing_frames: float) -> Tensor:
+    """``log q_t`` (B, T) of the class that ``labels`` (B, T) name at each frame."""
+    batch, num_frames, num_classes = log_posterior.shape
     reach = math.ceil(_CUT_OFF * smoothing_frames)
     shift = torch.arange(2 * reach + 1, device=log_posterior.device)
     log_filter = torch.log_softmax(
@@ -136,6 +169,6 @@ def _smoothed_log_posterior(frames: Frames, smoothing_frames: float) -> Tensor:
     # In the log domain nothing underflows, however unlikely the event is. The gather touches one class a
     # frame.
     frame = torch.arange(num_frames, device=log_posterior.device).unsqueeze(-1)
-    index = (frame + shift) * num_columns + column.unsqueeze(-1)
+    index = (frame + shift) * num_classes + labels.unsqueeze(-1)
     window = padded.gather(1, index.flatten(1)).view(batch, num_frames, len(shift))
     return torch.logsumexp(window + log_filter, dim=-1)

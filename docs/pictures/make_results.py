@@ -1,6 +1,6 @@
 """Draws the pictures of the README and of docs/results.md from the runs of a demo.
 
-    python docs/pictures/make.py runs/results
+    python docs/pictures/make_results.py runs/results
 
 The folder is what `anchorstream demo --out` wrote. The posteriors are those of one test stream, for the baseline and
 for the anchor loss; the curves are those of docs/results.md.
