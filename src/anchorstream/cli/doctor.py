@@ -19,7 +19,7 @@ examples:
   anchorstream doctor --json"""
 
 # What a user installs; `all` is these together, `dev` is for who works on the project.
-_EXTRAS = ("runtime", "torch", "train", "synth")
+_EXTRAS = ("runtime", "torch", "plot", "train", "synth")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -72,12 +72,14 @@ def streaming_anchor_loss(
             - either for each class: (B, T, K) mask (as ``class_dim`` says), or (B, K, A). An anchor without a class
               is one of the class that its frame has, the background included;
             - a rule over the targets, ``"onset"``, ``"offset"``, ``"both"`` (:func:`anchors_from_targets`); ``None``
-              = ``"offset"``.
+              = ``"offset"``. Labels that begin where the event has ended want ``"onset"``. Of soft targets, an event is
+              where the likeliest class is not the background.
         valid: (B, T) bool, True = a real frame; ``None`` = all are. What stands elsewhere, NaN included, has
             no influence.
         lengths: (B,) integers, the number of valid frames of each row; instead of ``valid``.
         density: (B, T), or (B, T, K) / (B, K, T) for each class, how likely each frame is the anchor, instead of
-            ``anchors``; the weight is the expectation under it (see :func:`temporal_weight`).
+            ``anchors``; the weight is the expectation under it (see :func:`temporal_weight`). A row of 0 has no
+            anchor.
         peak: the weight at an anchor; one number, or one for each class (K of them, the background first), or for
             each output.
         floor: the weight far from every anchor, and in a sequence without one.
