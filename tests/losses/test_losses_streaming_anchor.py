@@ -3,8 +3,6 @@ import itertools
 import losses_naive as naive
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from anchorstream.losses import (
@@ -252,68 +250,12 @@ def test_half_precision_is_computed_in_single(dtype):
     torch.testing.assert_close(loss.detach(), expected)
 
 
-def test_under_autocast_the_loss_is_the_same():
-    logits, targets, valid = make_batch()
-    loss = StreamingAnchorLoss(focal="add")
-    expected = loss(logits.float(), targets, None, valid)
-    with torch.autocast("cpu", torch.bfloat16):
-        torch.testing.assert_close(loss(logits.float(), targets, None, valid), expected)
-
-
 @pytest.mark.parametrize("focal", FOCALS)
 def test_compiles_into_one_graph(focal):
     logits, targets, valid = make_batch()
     loss = StreamingAnchorLoss(focal=focal, class_weight=[0.5, 1.0, 1.0])
     compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
     torch.testing.assert_close(compiled(logits, targets, None, valid), loss(logits, targets, None, valid))
-
-
-# Properties.
-
-
-@given(st.permutations(range(4)), st.sampled_from(FOCALS), st.integers(0, 5))
-@settings(max_examples=25)
-def test_permuting_the_batch_permutes_the_losses(order, focal, seed):
-    logits, targets, valid = make_batch(seed=seed)
-    loss = StreamingAnchorLoss(focal=focal, reduction="none")
-    permuted = loss(logits[order], targets[order], None, valid[order])
-    torch.testing.assert_close(permuted, loss(logits, targets, None, valid)[order])
-
-
-@given(
-    padding=st.integers(1, 6),
-    garbage=st.sampled_from([float("nan"), float("inf"), -1e30]),
-    num_classes=st.sampled_from([0, 3, 20]),
-    focal=st.sampled_from(FOCALS),
-    reduction=st.sampled_from(["sum", "mean", "weighted_mean"]),
-)
-@settings(max_examples=40)
-def test_padding_changes_neither_loss_nor_gradient(padding, garbage, num_classes, focal, reduction):
-    logits, targets, _ = make_batch(num_classes)
-    tail = (logits.shape[0], padding)
-    padded = torch.cat([logits, torch.full((*tail, *logits.shape[2:]), garbage, dtype=F64)], dim=1)
-    padded_targets = torch.cat([targets, torch.full(tail, 99)], dim=1)
-    valid = torch.arange(targets.shape[1] + padding).expand(len(targets), -1) < targets.shape[1]
-    logits.requires_grad_()
-    padded.requires_grad_()
-    loss = StreamingAnchorLoss(focal=focal, reduction=reduction)
-    plain, with_padding = loss(logits, targets), loss(padded, padded_targets, None, valid)
-    torch.testing.assert_close(plain, with_padding)
-    plain.backward()
-    with_padding.backward()
-    torch.testing.assert_close(padded.grad[:, : targets.shape[1]], logits.grad)
-    assert (padded.grad[:, targets.shape[1] :] == 0).all()
-
-
-@given(st.integers(1, 3), st.sampled_from(FOCALS), st.integers(0, 5))
-@settings(max_examples=25)
-def test_the_parts_of_a_batch_sum_to_the_whole(cut, focal, seed):
-    logits, targets, valid = make_batch(seed=seed)
-    loss = StreamingAnchorLoss(focal=focal, reduction="sum")
-    parts = sum(
-        loss(logits[rows], targets[rows], None, valid[rows]) for rows in (slice(0, cut), slice(cut, None))
-    )
-    torch.testing.assert_close(parts, loss(logits, targets, None, valid))
 
 
 # What is refused.

@@ -96,7 +96,7 @@ def weight_of_class(batch: Batch) -> Tensor | None:
     if batch.sigmoid:
         event, background = _pair(weights)
         return background + (event - background) * batch.soft
-    return batch.soft @ weights
+    return (batch.soft * weights).sum(dim=-1)  # a matrix product would run in half precision under autocast
 
 
 def distribution(batch: Batch) -> Tensor:

@@ -67,7 +67,7 @@ def composed(batch: Batch, plain: Tensor | None, focal: Tensor | None, gamma: fl
 
 def _function_for(batch: Batch) -> type[torch.autograd.Function]:
     logits = batch.logits
-    if logits.is_cuda and logits.dtype != torch.float64 and _has_triton():
+    if logits.is_cuda and logits.dtype != torch.float64 and _has_triton(logits.device):
         from anchorstream.losses._triton import MOST_CLASSES, TritonLoss
 
         if batch.num_classes <= MOST_CLASSES:
@@ -76,8 +76,11 @@ def _function_for(batch: Batch) -> type[torch.autograd.Function]:
 
 
 @functools.cache
-def _has_triton() -> bool:
-    return importlib.util.find_spec("triton") is not None
+def _has_triton(device: torch.device) -> bool:
+    """Whether Triton is installed and compiles for this GPU."""
+    if importlib.util.find_spec("triton") is None:
+        return False
+    return torch.version.hip is not None or torch.cuda.get_device_capability(device) >= (7, 0)
 
 
 def _has_own_gradient(batch: Batch) -> bool:

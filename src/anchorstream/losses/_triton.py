@@ -180,9 +180,9 @@ class TritonLoss(torch.autograd.Function):
             result = result * (gradient if batch.sigmoid else gradient.unsqueeze(batch.class_dim))
         else:
             block = 4 * _TILE
-            _scale_kernel[(triton.cdiv(max(result.numel(), 1), block),)](
-                result, gradient, result.numel(), BLOCK=block
-            )
+            programs = triton.cdiv(max(result.numel(), 1), block)
+            with torch.cuda.device_of(result):
+                _scale_kernel[(programs,)](result, gradient, result.numel(), BLOCK=block)
         return result, *[None] * 5
 
 
@@ -205,8 +205,10 @@ def _launch(
     gradient = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device) if write_gradient else None
     size = (rows, num_frames) if scale is None else (programs,)
     loss = torch.zeros(size, dtype=torch.float32, device=logits.device)
-    if programs:
-        nothing = loss  # stands for a pointer that the kernel does not follow
+    if not programs:
+        return loss if scale is None else loss.sum(), gradient
+    nothing = loss  # stands for a pointer that the kernel does not follow
+    with torch.cuda.device_of(logits):
         _loss_kernel[(programs,)](
             logits,
             batch.labels.contiguous(),
