@@ -181,7 +181,7 @@ class TritonLoss(torch.autograd.Function):
         else:
             block = 4 * _TILE
             programs = triton.cdiv(max(result.numel(), 1), block)
-            with torch.cuda.device_of(result):
+            with torch.cuda.device_of(result):  # type: ignore[no-untyped-call]
                 _scale_kernel[(programs,)](result, gradient, result.numel(), BLOCK=block)
         return result, *[None] * 5
 
@@ -208,7 +208,7 @@ def _launch(
     if not programs:
         return loss if scale is None else loss.sum(), gradient
     nothing = loss  # stands for a pointer that the kernel does not follow
-    with torch.cuda.device_of(logits):
+    with torch.cuda.device_of(logits):  # type: ignore[no-untyped-call]
         _loss_kernel[(programs,)](
             logits,
             batch.labels.contiguous(),
