@@ -20,6 +20,7 @@ from anchorstream import __version__
 #: Each command is the module ``anchorstream.cli.NAME`` with ``add_arguments(parser)`` and ``run(args) -> exit code``.
 COMMANDS = {
     "demo": "the whole chain on synthetic speech, or on recordings of one's own",
+    "inspect": "what a recipe trains on, drawn and audible",
     "train": "from a recipe to a trained detector",
     "evaluate": "misses, false alarms and latency of a trained detector",
     "export": "one model file that runs without torch",

@@ -7,6 +7,7 @@ import io
 import wave
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
@@ -34,18 +35,7 @@ def example_figure(example: Example) -> Figure:
     above.set_yticks([0, 0.5, 1])
     above.set_ylabel("posterior")
 
-    duration_s = max(len(example.samples) / SAMPLE_RATE_HZ, _HOP / SAMPLE_RATE_HZ)
-    below.imshow(
-        log_mel_db(example.samples).T,
-        origin="lower",
-        aspect="auto",
-        extent=(0.0, duration_s, 0.0, float(_BANDS)),
-        cmap="magma",
-        interpolation="nearest",
-    )
-    below.grid(visible=False)
-    below.set_yticks([])
-    below.set_ylabel("mel bands")
+    duration_s = draw_spectrogram(below, example.samples)
     below.set_xlabel("seconds")
     below.set_xlim(0.0, duration_s)
 
@@ -74,6 +64,23 @@ def example_figure(example: Example) -> Figure:
         for axes, line in ((above, colour), (below, _ON_SPECTROGRAM)):
             axes.axvline(detection.time_s, color=line, linewidth=1.1, linestyle=(0, (1, 1.5)))
     return figure
+
+
+def draw_spectrogram(axes: Axes, samples: NDArray[np.float32]) -> float:
+    """Draws the log-mel spectrogram over seconds, and returns its length in seconds."""
+    duration_s = max(len(samples) / SAMPLE_RATE_HZ, _HOP / SAMPLE_RATE_HZ)
+    axes.imshow(
+        log_mel_db(samples).T,
+        origin="lower",
+        aspect="auto",
+        extent=(0.0, duration_s, 0.0, float(_BANDS)),
+        cmap="magma",
+        interpolation="nearest",
+    )
+    axes.grid(visible=False)
+    axes.set_yticks([])
+    axes.set_ylabel("mel bands")
+    return duration_s
 
 
 def log_mel_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -50,7 +50,7 @@ def write_report(
         for rate in RATES
     }
     page = (
-        _environment()
+        environment()
         .get_template("report.html.j2")
         .render(
             title=title,
@@ -66,12 +66,12 @@ def write_report(
         )
     )
     out_dir.mkdir(parents=True, exist_ok=True)
-    _write(
+    write_page(
         out_dir / "report.json",
         json.dumps(_json(_document(title, systems, rows, context)), indent=1, allow_nan=False),
     )
     path = out_dir / "report.html"
-    _write(path, page)
+    write_page(path, page)
     return path
 
 
@@ -182,7 +182,7 @@ def _json(value: object) -> Any:  # noqa: ANN401 - that is what JSON is
     return str(value)
 
 
-def _write(path: Path, text: str) -> None:
+def write_page(path: Path, text: str) -> None:
     """Writes beside and then replaces: a full disk leaves the older file as it was."""
     beside = path.with_name(path.name + ".part")
     try:
@@ -192,7 +192,8 @@ def _write(path: Path, text: str) -> None:
         beside.unlink(missing_ok=True)
 
 
-def _environment() -> Environment:
+def environment() -> Environment:
+    """The templates of the pages; what they are given is escaped and printable."""
     environment = Environment(
         loader=PackageLoader("anchorstream.report"),
         autoescape=True,
