@@ -38,7 +38,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scores a run, writes its report, and prints the operating points."""
-    from anchorstream.cli.table import print_table
+    from anchorstream.cli.table import print_confusion, print_table
     from anchorstream.compare.comparison import Conditions, compare, write_reports
     from anchorstream.train.corpus import corpus_of
     from anchorstream.train.run import open_run
@@ -56,6 +56,7 @@ def run(args: argparse.Namespace) -> int:
         f"{trained.folder.name}",
         {**context, "audit": corpus.audit.to_dict()},
     )
+    found = next(iter(comparison.scored.values()))[0].confusion()
     if args.json:
         print(
             json.dumps(
@@ -63,6 +64,7 @@ def run(args: argparse.Namespace) -> int:
                     "run": str(args.run),
                     "streams": str(conditions),
                     "labels": _as_json(comparison.results, pages),
+                    "confusion": found.to_dict(),
                 }
             )
         )
@@ -75,6 +77,8 @@ def run(args: argparse.Namespace) -> int:
             f"{chosen.false_alarms} false alarms in {chosen.hours:.2f} h"
         )
         print(f"report: {pages[label]}")
+    if len(found.labels) > 1:
+        print_confusion(found)
     print(f"next: anchorstream export {args.run}")
     return 0
 

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from anchorstream.compare import cells
+from anchorstream.metrics import Confusion
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary, summarise
 
@@ -46,4 +47,29 @@ def print_table(title: str, results: Sequence[SystemResult]) -> None:
         f"{len(events)} events of {len(speakers)} speakers, {hours:.2f} h without events, {seeds} seed(s). "
         f"FA/h: false alarms per hour. Intervals: {rows[0].interval_method}."
     )
+    _print(table)
+
+
+def print_confusion(found: Confusion) -> None:
+    """Prints which label fired at which event: rows are what was said, columns what was detected."""
+    table = Table(
+        title="what fired at what, thresholds chosen on dev",
+        title_justify="left",
+        caption="Rows: events of a label, and no event. Columns: detections. On the diagonal: hits.",
+        caption_justify="left",
+    )
+    table.add_column("")
+    for label in (*found.labels, "missed"):
+        table.add_column(label, justify="right")
+    for i, label in enumerate((*found.labels, "no event")):
+        cells_of_row = [f"{count:d}" if count else "·" for count in found.counts[i]]
+        if i < len(found.labels):
+            cells_of_row[i] = f"[bold]{cells_of_row[i]}[/bold]"
+        else:
+            cells_of_row[-1] = ""
+        table.add_row(label, *cells_of_row)
+    _print(table)
+
+
+def _print(table: Table) -> None:
     Console(width=None if Console().is_terminal else 150).print(table)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from anchorstream.decode import Decoder, DecoderSettings, Detection
 from anchorstream.frames import FrameClock
-from anchorstream.metrics import Curve, OperatingPoint, PosteriorStream, sweep
+from anchorstream.metrics import Confusion, Curve, OperatingPoint, PosteriorStream, confusion, sweep
 from anchorstream.train.run import Run
 from anchorstream.train.scoring import FeatureStreams
 
@@ -39,6 +39,13 @@ class ScoredRun:
         """What the detector fires in one of the streams, with the thresholds that were chosen on dev."""
         clock = FrameClock(stream.hop_s, stream.delay_s)
         return Decoder(self.decoder, stream.labels, clock).push(stream.posteriors)
+
+    def confusion(self) -> Confusion:
+        """Which label fired at which event, with the thresholds that were chosen on dev."""
+        task = self.run.config.task
+        return confusion(
+            ((self.detections(stream), stream.events) for stream in self.streams), task.labels, task.window
+        )
 
 
 def chosen_decoder(run: Run, rate: float = CHOSEN_RATE) -> DecoderSettings:

@@ -1,6 +1,7 @@
 """Scoring: events, matching, intervals, operating points and curves. numpy only."""
 
 from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired_cluster_bootstrap
+from anchorstream.metrics.confusion import Confusion, confusion
 from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint
 from anchorstream.metrics.event import Event
 from anchorstream.metrics.intervals import chi_square_quantile, garwood, wilson
@@ -11,6 +12,7 @@ from anchorstream.metrics.windows import MatchWindow, exposure_s
 
 __all__ = [
     "RATES_PER_HOUR",
+    "Confusion",
     "Curve",
     "Difference",
     "Event",
@@ -20,6 +22,7 @@ __all__ = [
     "PosteriorStream",
     "chi_square_quantile",
     "cluster_bootstrap",
+    "confusion",
     "exposure_s",
     "garwood",
     "match",

@@ -32,6 +32,11 @@ class MatchWindow:
             if not (math.isfinite(value) and value >= 0):
                 raise ValueError(f"{name} must be at least 0 seconds, got {value}")
 
+    def contains(self, time_s: float, event: Event) -> bool:
+        """Whether a detection at ``time_s`` lies in the window of ``event``."""
+        opens_s, closes_s = event.start_s - self.pre_s, event.anchor_s + self.post_s
+        return opens_s - _ROUNDING_S <= time_s <= closes_s + _ROUNDING_S
+
 
 class EventWindows:
     """The windows of the events of one label in one stream, ready to be matched many times.
