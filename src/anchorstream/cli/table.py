@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from anchorstream.compare import cells
+from anchorstream.compare.halves import HalfAlarms
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary, summarise
 
@@ -46,4 +47,24 @@ def print_table(title: str, results: Sequence[SystemResult]) -> None:
         f"{len(events)} events of {len(speakers)} speakers, {hours:.2f} h without events, {seeds} seed(s). "
         f"FA/h: false alarms per hour. Intervals: {rows[0].interval_method}."
     )
+    _print(table)
+
+
+def print_halves(label: str, rows: Sequence[HalfAlarms]) -> None:
+    """Prints to stdout how often a detector fires at half a keyword."""
+    table = Table(
+        title=f"fired at half of {label!r}, at the threshold chosen on dev ({rows[0].threshold:.3f})",
+        title_justify="left",
+        caption_justify="left",
+        caption="One half of each recording, cut between 40% and 60% of its speech. Intervals: Wilson.",
+    )
+    for name in ("half", "heard", "fired at"):
+        table.add_column(name, justify="left" if name == "half" else "right")
+    table.add_column("share [95%]", justify="right")
+    for row in rows:
+        table.add_row(row.half, str(row.halves), str(row.fired), cells.half_alarms(row))
+    _print(table)
+
+
+def _print(table: Table) -> None:
     Console(width=None if Console().is_terminal else 150).print(table)
