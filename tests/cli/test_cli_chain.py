@@ -43,14 +43,26 @@ def test_train_evaluate_export_detect(tones: Path, tmp_path: Path, capsys) -> No
     assert main(train) == 0
     assert said(capsys)["dev_miss_rate"] < 0.3
 
-    assert main(["evaluate", str(run), "--hours", "0.1", "--json"]) == 0
+    assert main(["evaluate", str(run), "--hours", "0.1", "--halves", "--json"]) == 0
     label = said(capsys)["labels"]["rising"]
+    assert [row["half"] for row in label["halves"]] == ["first half", "last half"]
+    for row in label["halves"]:
+        assert row["halves"] > 0
+        assert row["share"] == row["fired"] / row["halves"]
+        assert row["share_interval"][0] <= row["share"] <= row["share_interval"][1]
+        assert row["threshold"] == label["chosen_on_dev"]["threshold"]
+    assert "first half" in (run / "report.html").read_text()
     assert [point["rate"] for point in label["operating_points"]] == [0.1, 0.5, 1.0, 5.0]
     misses = [point["misses"] for point in label["operating_points"]]
     assert misses == sorted(misses, reverse=True)
     assert label["chosen_on_dev"]["events"] == label["operating_points"][0]["events"]
     assert (run / "report.html").is_file()
     assert (run / "report.json").is_file()
+
+    assert main(["evaluate", str(run), "--hours", "0.1", "--halves"]) == 0
+    assert "fired at half of 'rising'" in capsys.readouterr().out
+    assert main(["evaluate", str(run), "--hours", "0.1", "--json"]) == 0
+    assert "halves" not in said(capsys)["labels"]["rising"]
 
     assert main(["export", str(run), "--json"]) == 0
     model = said(capsys)["model"]

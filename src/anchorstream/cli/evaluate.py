@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from anchorstream.cli.progress import loading_bar
 
 if TYPE_CHECKING:
+    from anchorstream.compare.halves import HalfAlarms
     from anchorstream.report import SystemResult
 
 EXAMPLE = """\
 examples:
   anchorstream evaluate runs/keyword-sal-seed1
   anchorstream evaluate runs/keyword-sal-seed1 --snr-db 0 --hours 2 --json
+  anchorstream evaluate runs/keyword-sal-seed1 --halves
 
 Writes report.html and report.json into the run's folder. The detector's threshold is the one that was chosen on dev."""
 
@@ -31,6 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--snr-db", type=float, default=10.0, metavar="DB", help="noise level (default: 10)")
     parser.add_argument("--hours", type=float, default=1.0, help="length of the streams (default: 1)")
     parser.add_argument(
+        "--halves", action="store_true", help="measure also how often it fires at half a keyword"
+    )
+    parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where the report goes (default: the run's folder)"
     )
     parser.add_argument("--json", action="store_true", help="print the operating points as one JSON object")
@@ -38,8 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Scores a run, writes its report, and prints the operating points."""
-    from anchorstream.cli.table import print_confusion, print_table
+    from anchorstream.cli.table import print_confusion, print_halves, print_table
+    from anchorstream.compare import cells
     from anchorstream.compare.comparison import Conditions, compare, write_reports
+    from anchorstream.compare.halves import score_halves
     from anchorstream.train.corpus import corpus_of
     from anchorstream.train.run import open_run
 
@@ -49,7 +56,17 @@ def run(args: argparse.Namespace) -> int:
         corpus = corpus_of(trained.config, progress)
     with loading_bar("mixing streams") as progress:
         comparison = compare({trained.config.loss: [trained]}, corpus, conditions, progress)
-    context = {"data": trained.config.data, "streams": str(conditions), "seed": trained.config.seed}
+    halves = score_halves(trained, corpus, conditions.split, snr_db=conditions.snr_db) if args.halves else {}
+    context: dict[str, Any] = {
+        "data": trained.config.data,
+        "streams": str(conditions),
+        "seed": trained.config.seed,
+    }
+    if halves:
+        context["fired at halves of keywords"] = {
+            label: [f"{row.half}: {row.fired} of {row.halves}, {cells.half_alarms(row)}" for row in rows]
+            for label, rows in halves.items()
+        }
     pages = write_reports(
         comparison,
         args.out or args.run,
@@ -63,7 +80,7 @@ def run(args: argparse.Namespace) -> int:
                 {
                     "run": str(args.run),
                     "streams": str(conditions),
-                    "labels": _as_json(comparison.results, pages),
+                    "labels": _as_json(comparison.results, pages, halves),
                     "confusion": found.to_dict(),
                 }
             )
@@ -76,6 +93,8 @@ def run(args: argparse.Namespace) -> int:
             f"at the threshold chosen on dev ({chosen.threshold:.3f}): {chosen.misses} of {chosen.events} missed, "
             f"{chosen.false_alarms} false alarms in {chosen.hours:.2f} h"
         )
+        if label in halves:
+            print_halves(label, halves[label])
         print(f"report: {pages[label]}")
     if len(found.labels) > 1:
         print_confusion(found)
@@ -83,7 +102,11 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(results: Mapping[str, Sequence[SystemResult]], pages: Mapping[str, Path]) -> dict[str, Any]:
+def _as_json(
+    results: Mapping[str, Sequence[SystemResult]],
+    pages: Mapping[str, Path],
+    halves: Mapping[str, Sequence[HalfAlarms]],
+) -> dict[str, Any]:
     from anchorstream.train.scoring import FALSE_ALARM_RATES
 
     return {
@@ -93,6 +116,7 @@ def _as_json(results: Mapping[str, Sequence[SystemResult]], pages: Mapping[str, 
                 for rate in FALSE_ALARM_RATES
             ],
             "chosen_on_dev": systems[0].operating_points[0].to_dict(),
+            **({"halves": [row.to_dict() for row in halves[label]]} if label in halves else {}),
             "report": str(pages[label]),
         }
         for label, systems in results.items()

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.table import Table
 
 from anchorstream.compare import cells
+from anchorstream.compare.halves import HalfAlarms
 from anchorstream.metrics import Confusion
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary, summarise
@@ -68,6 +69,22 @@ def print_confusion(found: Confusion) -> None:
         else:
             cells_of_row[-1] = ""
         table.add_row(label, *cells_of_row)
+    _print(table)
+
+
+def print_halves(label: str, rows: Sequence[HalfAlarms]) -> None:
+    """Prints to stdout how often a detector fires at half a keyword."""
+    table = Table(
+        title=f"fired at half of {label!r}, at the threshold chosen on dev ({rows[0].threshold:.3f})",
+        title_justify="left",
+        caption_justify="left",
+        caption="One half of each recording, cut between 40% and 60% of its speech. Intervals: Wilson.",
+    )
+    for name in ("half", "heard", "fired at"):
+        table.add_column(name, justify="left" if name == "half" else "right")
+    table.add_column("share [95%]", justify="right")
+    for row in rows:
+        table.add_row(row.half, str(row.halves), str(row.fired), cells.half_alarms(row))
     _print(table)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anchorstream.compare.halves import HalfAlarms
 from anchorstream.report.summary import Summary
 
 
@@ -26,3 +27,11 @@ def latency(summary: Summary) -> str:
     if summary.latency_p50_s is None or summary.latency_p90_s is None:
         return "-"
     return f"{1000 * summary.latency_p50_s:.0f} / {1000 * summary.latency_p90_s:.0f}"
+
+
+def half_alarms(alarms: HalfAlarms) -> str:
+    """Share of the halves at which it fired, and its interval."""
+    if alarms.share is None:
+        return "-"
+    low, high = alarms.interval
+    return f"{alarms.share:.1%} [{low:.1%}, {high:.1%}]"

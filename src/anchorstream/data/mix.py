@@ -11,18 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import oaconvolve
 
+from anchorstream.data.augment import AugmentSettings, distort
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Stream
 from anchorstream.data.mix_settings import MixSettings
 from anchorstream.data.noise import NoiseBed, coloured_noise
-from anchorstream.data.placing import (
-    DeckSupply,
-    Placed,
-    Pools,
-    RandomSupply,
-    Utterance,
-    place,
-    utterances_of,
-)
+from anchorstream.data.placing import DeckSupply, Placed, Pools, RandomSupply, place
+from anchorstream.data.utterance import Utterance, half_in, utterances_of
+from anchorstream.features.spec_augment import Masks, draw_masks
 
 __all__ = ["EvaluationStreams", "MixError", "MixSettings", "StreamMixer", "evaluation_streams"]
 
@@ -30,13 +25,15 @@ __all__ = ["EvaluationStreams", "MixError", "MixSettings", "StreamMixer", "evalu
 # another room marks where an utterance begins.
 _MARGIN_SAMPLES = SAMPLE_RATE_HZ // 10
 _SHORTEST_FADE_SAMPLES = SAMPLE_RATE_HZ // 500
+# Where a keyword is cut in two there is speech up to the cut.
+_CUT_FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 # A floor of noise lies under everything, this far below the speech: the quietest rooms and microphones have
 # one, and digital silence would tell a model where recordings begin and end.
 _FLOOR_DB = (40.0, 60.0)
 _FLOOR_SAMPLES = 2**18
 
 # Keep the chances of different purposes apart under one seed.
-_FOR_NOISE, _FOR_TRAINING, _FOR_PLAN, _FOR_EVALUATION = range(4)
+_FOR_NOISE, _FOR_TRAINING, _FOR_PLAN, _FOR_EVALUATION, _FOR_DISTORTION, _FOR_MASKS = range(6)
 
 
 class MixError(ValueError):
@@ -53,6 +50,7 @@ class _Mixer:
         settings: MixSettings,
         seed: int,
         rooms: Sequence[NDArray[np.float32]] | None,
+        slowest: float = 1.0,
     ) -> None:
         if settings.room_probability > 0 and not rooms:
             raise MixError(
@@ -64,13 +62,15 @@ class _Mixer:
         speech = utterances_of(clips, targets)
         # A keyword is never cut; one that no stream can hold is most likely a recording with wrong bounds.
         longest = round((settings.length_s - settings.tail_s - settings.gap_s[1]) * SAMPLE_RATE_HZ)
-        self.utterances = [item for item in speech if not item.is_target or item.last - item.first <= longest]
+        self.utterances = [
+            item for item in speech if not item.is_target or item.last - item.first <= longest * slowest
+        ]
         used = {item.clip.id for item in self.utterances}
         #: Ids of the clips that cannot be placed: digital silence, or a keyword longer than a stream.
         self.left_out = tuple(clip.id for clip in clips if clip.kind != "noise" and clip.id not in used)
         _check_targets(self.utterances, targets)
         only_targets = all(item.is_target for item in self.utterances)
-        self._event_share = 1.0 if only_targets else settings.event_share
+        self._event_share = 1.0 if only_targets and not settings.half_keyword_share else settings.event_share
         rng = np.random.default_rng((seed, _FOR_NOISE))
         self._noise = NoiseBed([clip for clip in clips if clip.kind == "noise"], rng)
         self._floor = coloured_noise(_FLOOR_SAMPLES, 1.0, rng)
@@ -112,6 +112,7 @@ class StreamMixer(_Mixer):
         seed: where chance comes from.
         rooms: impulse responses with the direct path at sample 0, from
             :func:`anchorstream.data.rooms.make_rooms`.
+        augment: what is done to the streams beyond mixing; by default nothing.
 
     Raises:
         MixError: if a target has no clip that can be placed, or ``room_probability`` is above 0 without
@@ -133,15 +134,36 @@ class StreamMixer(_Mixer):
         settings: MixSettings,
         seed: int,
         rooms: Sequence[NDArray[np.float32]] | None = None,
+        augment: AugmentSettings | None = None,
     ) -> None:
-        super().__init__(clips, targets, settings, seed, rooms)
+        self.augment = augment or AugmentSettings()
+        super().__init__(clips, targets, settings, seed, rooms, slowest=self.augment.speed[0])
         self._pools = Pools(self.utterances)
 
     def stream(self, index: int) -> Stream:
         """Mixes stream ``index``, the same one in every process and in every order."""
         rng = np.random.default_rng((self.seed, _FOR_TRAINING, index))
-        placed = place(RandomSupply(self._pools, rng), self._event_share, self.settings, rng)
-        return self._mix(placed, rng, f"seed {self.seed}, stream {index}")
+        supply = RandomSupply(self._pools, rng, self.settings.half_keyword_share, self.augment.speed)
+        placed = place(supply, self._event_share, self.settings, rng)
+        stream = self._mix(placed, rng, f"seed {self.seed}, stream {index}")
+        # Chance of its own: the same stream with and without the distortion.
+        rng = np.random.default_rng((self.seed, _FOR_DISTORTION, index))
+        return replace(stream, samples=distort(stream.samples, self.augment, rng))
+
+    def masks(self, index: int, frames: int, bands: int) -> Masks | None:
+        """What is to be hidden of the features of stream ``index``, (frames, bands); ``None`` without masks."""
+        if not self.augment.has_masks:
+            return None
+        rng = np.random.default_rng((self.seed, _FOR_MASKS, index))
+        return draw_masks(
+            frames,
+            bands,
+            rng,
+            freq_masks=self.augment.freq_masks,
+            freq_mask_width=self.augment.freq_mask_width,
+            time_masks=self.augment.time_masks,
+            time_mask_width=self.augment.time_mask_width,
+        )
 
 
 class EvaluationStreams(_Mixer, Sequence[Stream]):
@@ -158,7 +180,7 @@ class EvaluationStreams(_Mixer, Sequence[Stream]):
     ) -> None:
         super().__init__(clips, targets, settings, seed, rooms)
         rng = np.random.default_rng((seed, _FOR_PLAN))
-        supply = DeckSupply(self.utterances, rng)
+        supply = DeckSupply(self.utterances, rng, settings.half_keyword_share)
         self._plans = [place(supply, self._event_share, settings, rng) for _ in range(count)]
 
     def __len__(self) -> int:
@@ -213,6 +235,11 @@ def evaluation_streams(
 def _check_targets(utterances: Sequence[Utterance], targets: Collection[str]) -> None:
     if not targets:
         raise MixError("targets must name at least one label")
+    halves = sorted(label for label in targets if half_in(label))
+    if halves:
+        raise MixError(
+            f"no target may be called what half a keyword is called: {', '.join(map(repr, halves))}"
+        )
     found = {item.clip.label for item in utterances}
     missing = sorted(set(targets) - found)
     if missing:
@@ -224,12 +251,13 @@ def _check_targets(utterances: Sequence[Utterance], targets: Collection[str]) ->
 
 def _add(mixture: NDArray[np.float32], item: Placed) -> None:
     """Adds an utterance at its sample, with what its recording holds before and after, faded."""
-    samples = item.utterance.clip.samples
+    utterance = item.utterance
     before = min(_MARGIN_SAMPLES, item.first, item.at)
-    after = min(_MARGIN_SAMPLES, len(samples) - item.last, len(mixture) - item.end)
-    piece = samples[item.first - before : item.last + after] * item.utterance.gain
+    after = min(_MARGIN_SAMPLES, utterance.samples - item.last, len(mixture) - item.end)
+    piece = utterance.read(item.first - before, item.last + after) * utterance.gain
+    shortest = _CUT_FADE_SAMPLES if utterance.half else _SHORTEST_FADE_SAMPLES
     # Speech itself is faded only where its recording ends with it.
     for part, fade in ((piece, before), (piece[::-1], after)):
-        length = min(max(fade, _SHORTEST_FADE_SAMPLES), len(piece) // 2)
+        length = min(max(fade, shortest), len(piece) // 2)
         part[:length] *= np.sin(np.linspace(0, np.pi / 2, length, endpoint=False, dtype=np.float32)) ** 2
     mixture[item.at - before : item.end + after] += piece

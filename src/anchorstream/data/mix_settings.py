@@ -19,6 +19,10 @@ class MixSettings:
             not make it miss the second.
         tail_s: time without speech at the end of a stream, in which the last keyword can still be detected.
         event_share: share of the utterances that are target keywords.
+        half_keyword_share: share of the other utterances that are the first or the last half of a target
+            keyword, cut between 40% and 60% of its speech.
+        random_start: whether streams begin at a random moment, which may lie amid other speech, instead of
+            with a pause.
         snr_db: active level of the speech over that of the noise, drawn for each stream.
         room_probability: share of the streams whose speech passes through a room.
         gain_db: peak of the stream relative to full scale.
@@ -35,6 +39,8 @@ class MixSettings:
     snr_db: Range = (0.0, 20.0)
     room_probability: float = 0.5
     gain_db: Range = (-20.0, 0.0)
+    half_keyword_share: float = 0.0
+    random_start: bool = False
 
     def __post_init__(self) -> None:
         problems = []
@@ -48,7 +54,7 @@ class MixSettings:
             value = getattr(self, name)
             if not (math.isfinite(value) and value >= 0):
                 problems.append(f"{name} must be a number of seconds, at least 0, got {value}")
-        for name in ("event_share", "room_probability"):
+        for name in ("event_share", "half_keyword_share", "room_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 problems.append(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         if self.gap_s[0] < 0:

@@ -12,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from anchorstream import losses
+from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
 from anchorstream.models.registry import MODELS
 from anchorstream.tasks import KeywordTask
@@ -72,6 +73,7 @@ class Config(_Section):
     data: str = SYNTHETIC
     task: KeywordTask = KeywordTask()
     mix: MixSettings = MixSettings()
+    augment: AugmentSettings = AugmentSettings()
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
     model: ModelConfig = ModelConfig()
     loss: str = "sal"
@@ -115,6 +117,11 @@ class Config(_Section):
     @classmethod
     def _no_unknown_mix_option(cls, value: object) -> object:
         return _refuse_unknown(value, MixSettings)
+
+    @field_validator("augment", mode="before")
+    @classmethod
+    def _no_unknown_augment_option(cls, value: object) -> object:
+        return _refuse_unknown(value, AugmentSettings)
 
     @property
     def loss_options(self) -> dict[str, Any]:

@@ -9,9 +9,13 @@ from anchorstream.data.clip import Split, Stream
 from anchorstream.data.corpus import Corpus, load_corpus
 from anchorstream.data.mix import MixSettings, StreamMixer, evaluation_streams
 from anchorstream.data.rooms import make_rooms
+from anchorstream.data.utterance import HALVES, half_in
 from anchorstream.train.config import SYNTHETIC, Config
 
 Progress = Callable[[int, int], None]
+
+# More than a half, as much other speech, and the pauses of both take in a stream of halves.
+_PER_HALF_S = 30.0
 
 
 def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
@@ -35,6 +39,7 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
         settings=config.mix,
         seed=config.seed,
         rooms=rooms,
+        augment=config.augment,
     )
 
 
@@ -47,3 +52,35 @@ def scored_streams(
     return evaluation_streams(
         corpus.select(split=split), targets=config.task.keywords, settings=settings, seed=seed, hours=hours
     )
+
+
+def half_streams(
+    config: Config, corpus: Corpus, split: Split, *, snr_db: float, seed: int = 0
+) -> list[Stream]:
+    """Streams of halves of keywords and as much other speech, until each recording's two halves came up."""
+    task = config.task
+    # Nothing else is spoken while a detection counts for a half, nor a refractory time before.
+    pause_s = max(task.late_s, task.refractory_s)
+    settings = MixSettings(
+        gap_s=(pause_s, pause_s + 1.0),
+        tail_s=pause_s,
+        snr_db=(snr_db, snr_db),
+        room_probability=0.0,
+        event_share=0.0,
+        half_keyword_share=0.5,
+    )
+    clips = corpus.select(split=split)
+    count = len(HALVES) * sum(clip.label in task.keywords for clip in clips)
+    planned = evaluation_streams(
+        clips, targets=task.keywords, settings=settings, seed=seed, hours=max(1, count) * _PER_HALF_S / 3600
+    )
+    streams: list[Stream] = []
+    heard: set[tuple[str, str]] = set()
+    for stream in planned:
+        halves = {(item.clip_id, item.label) for item in stream.segments if half_in(item.label)}
+        # Dealt from decks: none comes up twice before each came up once.
+        if streams and halves and halves <= heard:
+            break
+        streams.append(stream)
+        heard |= halves
+    return streams

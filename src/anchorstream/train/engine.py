@@ -24,6 +24,9 @@ class DetectorTraining(pl.LightningModule):
         """One batch of streams; features are computed here, without a gradient."""
         with torch.no_grad():
             features = self.detector.frontend(batch["pcm"])
+            if "masked_frames" in batch:
+                masked = batch["masked_frames"][:, :, None] | batch["masked_bands"][:, None, :]
+                features = torch.where(masked, self.detector.network.normalise.mean, features)
         logits = self.detector.network(features)
         loss: Tensor = self.loss(logits, batch["targets"], batch["anchors"])
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits))

@@ -14,11 +14,16 @@ from anchorstream.frames import FrameClock
 from anchorstream.tasks import KeywordTask
 
 
-class Batch(TypedDict):
+class _Masked(TypedDict, total=False):
+    masked_frames: Tensor
+    masked_bands: Tensor
+
+
+class Batch(_Masked):
     """A batch of streams.
 
     ``pcm`` (B, N) float32, ``targets`` (B, T) int64, ``anchors`` (B, T) bool. Streams of a batch are equally long, so
-    every frame is valid.
+    every frame is valid. With SpecAugment also ``masked_frames`` (B, T) and ``masked_bands`` (B, bands), bool.
     """
 
     pcm: Tensor
@@ -29,18 +34,26 @@ class Batch(TypedDict):
 class TrainingStreams(Dataset[Batch]):
     """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it."""
 
-    def __init__(self, mixer: StreamMixer, task: KeywordTask, clock: FrameClock, hop_samples: int) -> None:
-        self._mixer, self._task, self._clock, self._hop_samples = mixer, task, clock, hop_samples
+    def __init__(
+        self, mixer: StreamMixer, task: KeywordTask, clock: FrameClock, hop_samples: int, bands: int
+    ) -> None:
+        self._mixer, self._task, self._clock = mixer, task, clock
+        self._hop_samples, self._bands = hop_samples, bands
 
     def __getitem__(self, index: int) -> Batch:
         stream = self._mixer.stream(index)
         frames = len(stream.samples) // self._hop_samples
         targets, anchors = self._task.targets(stream, self._clock, frames)
-        return Batch(
+        item = Batch(
             pcm=torch.from_numpy(stream.samples),
             targets=torch.from_numpy(targets),
             anchors=torch.from_numpy(anchors),
         )
+        masks = self._mixer.masks(index, frames, self._bands)
+        if masks is not None:
+            item["masked_frames"] = torch.from_numpy(masks.frames)
+            item["masked_bands"] = torch.from_numpy(masks.bands)
+        return item
 
 
 class EpochSampler(Sampler[int]):
