@@ -51,10 +51,19 @@ class TestLogMel(StreamingContract):
 class TestNetworks(StreamingContract):
     @pytest.fixture(params=MODELS)
     def case(self, request):
-        return Case(lambda: lively(build_model(request.param, bands=40, classes=3)), features)
+        return Case(
+            lambda: lively(build_model(request.param, bands=40, classes=3)),
+            features,
+            unit=build_model(request.param, bands=40, classes=3).stride,
+        )
 
 
 class TestDetectors(StreamingContract):
     @pytest.fixture(params=MODELS)
     def case(self, request):
-        return Case(lambda: lively_detector(request.param), noise, unit=160, tolerance=1e-4)
+        return Case(
+            lambda: lively_detector(request.param),
+            noise,
+            unit=lively_detector(request.param).hop_samples,
+            tolerance=1e-4,
+        )
