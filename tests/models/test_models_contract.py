@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from streaming_contract import Case, StreamingContract
+from streaming_contract import Case, StreamingContract, in_steps
 
 from anchorstream.features.frontend import LogMel
 from anchorstream.features.logmel import LogMelSettings
@@ -67,3 +67,17 @@ class TestDetectors(StreamingContract):
             unit=lively_detector(request.param).hop_samples,
             tolerance=1e-4,
         )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ds-tcn", "mdtc", "mixednet", "lstm"])
+@torch.no_grad()
+def test_an_hour_in_steps_is_the_hour_in_one_pass(name):
+    """On features; the other kinds of network are held to 20,000 frames above."""
+    torch.manual_seed(1)
+    network = lively(build_model(name, bands=40, classes=3))
+    hour = features(1, 360_000)
+    whole = network(hour)
+    stepped = in_steps(network, hour, [400, 1, 100, 7, 1000], unit=network.stride)
+    assert whole.shape == (1, 360_000 // network.stride, 3)
+    torch.testing.assert_close(stepped, whole, rtol=0, atol=1e-4)
