@@ -345,3 +345,11 @@ def test_features_of_another_shape_are_refused(name, shape):
     network = build_model(name, bands=40, classes=2)
     with pytest.raises(ValueError, match=r"takes features \(B, T, 40\)"):
         network(torch.zeros(shape))
+
+
+def test_the_forget_gates_of_a_fresh_lstm_start_open():
+    network = build_model("lstm", bands=4, classes=2, units=3, layers=2)
+    for layer in range(2):
+        _, _, b_in, b_rec = layer_weights(network.lstm, layer)
+        assert torch.equal((b_in + b_rec)[3:6], torch.ones(3))
+        assert not torch.equal((b_in + b_rec)[:3], torch.ones(3))

@@ -8,6 +8,8 @@ from torch import nn
 
 from anchorstream.models.recurrent import RecurrentNetwork
 
+_FORGET_BIAS = 1.0
+
 
 class LSTMNetwork(RecurrentNetwork):
     """Stacked LSTM layers and a linear head.
@@ -24,3 +26,12 @@ class LSTMNetwork(RecurrentNetwork):
     name: ClassVar[str] = "lstm"
     cell = nn.LSTM
     state_names: ClassVar[tuple[str, ...]] = ("hidden", "cell")
+
+    def __init__(self, bands: int, classes: int, *, units: int = 64, layers: int = 2) -> None:
+        super().__init__(bands, classes, units=units, layers=layers)
+        # The forget gates start open, or the cells would halve what they hold at every frame and a gradient would not
+        # reach back over a word (Jozefowicz et al., 2015).
+        for name, bias in self.get_submodule(self.name).named_parameters():
+            if name.startswith("bias_"):
+                forget = bias.data[units : 2 * units]
+                forget.fill_(_FORGET_BIAS if name.startswith("bias_ih") else 0.0)
