@@ -9,8 +9,8 @@ from torch import Tensor, nn
 class _OnnxRecurrent(nn.Module):
     """Weights of a recurrent module of torch, a layer at a time, in the shapes and the gate order of ONNX.
 
-    The exporter's own translation of ``nn.GRU`` and ``nn.LSTM`` fixes the number of frames of its example in the
-    shapes that it declares, without a word (torch 2.13). Here the shapes are those of the arguments.
+    The exporter's own translation of ``nn.GRU`` fixes the number of frames of its example in the shapes that it
+    declares, without a word (torch 2.13). Here the shapes are those of the arguments.
 
     Args:
         module: a batch-first, one-directional GRU or LSTM.
