@@ -58,6 +58,27 @@ class TestNetworks(StreamingContract):
         )
 
 
+class TestNetworksOfOtherOptions(StreamingContract):
+    @pytest.fixture(
+        params=[
+            ("mixednet", {"stride": 1, "first_kernel_size": 2, "kernel_sizes": [[2, 9]]}),
+            ("mixednet", {"stride": 4, "first_kernel_size": 9, "first_channels": 7, "channels": 7}),
+            ("mdtc", {"channels": 40, "dilations": [7], "stacks": 2}),
+            ("crnn", {"dilations": [3], "kernel_size": 2, "units": 5}),
+            ("lstm", {"layers": 1}),
+        ],
+        ids=["no stride", "stride of 4", "as many channels as bands", "one block", "one layer"],
+    )
+    def case(self, request):
+        name, options = request.param
+        return Case(
+            lambda: lively(build_model(name, bands=40, classes=3, **options)),
+            features,
+            unit=options.get("stride", 1),
+            tolerance=3e-5,
+        )
+
+
 class TestDetectors(StreamingContract):
     @pytest.fixture(params=MODELS)
     def case(self, request):
@@ -70,7 +91,7 @@ class TestDetectors(StreamingContract):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ds-tcn", "mdtc", "mixednet", "lstm"])
+@pytest.mark.parametrize("name", ["ds-tcn", "mixednet", "lstm"])
 @torch.no_grad()
 def test_an_hour_in_steps_is_the_hour_in_one_pass(name):
     """On features; the other kinds of network are held to 20,000 frames above."""

@@ -71,11 +71,7 @@ class MixedNet(FrameNetwork):
                 "mixednet needs kernel_sizes of at least 2, one or more for each block, "
                 f"got kernel_sizes={[list(sizes) for sizes in kernel_sizes]}"
             )
-        self._widths = widths = [first_channels, *[channels] * (len(kernel_sizes) - 1)]
-        self._tail_names = [
-            [f"block{index}_tail{part}" for part in range(len(sizes))]
-            for index, sizes in enumerate(kernel_sizes)
-        ]
+        widths = [first_channels, *[channels] * (len(kernel_sizes) - 1)]
         if channels < 1 or any(width < len(sizes) for width, sizes in zip(widths, kernel_sizes, strict=True)):
             raise ValueError(
                 "mixednet needs a channel for each kernel size of a block, got "
@@ -83,11 +79,12 @@ class MixedNet(FrameNetwork):
                 f"kernel_sizes={[list(sizes) for sizes in kernel_sizes]}"
             )
         self.stride, self.kernel_sizes = stride, kernel_sizes
-        self.first_channels, self.first_kernel_size, self.channels = (
-            first_channels,
-            first_kernel_size,
-            channels,
-        )
+        self.first_channels, self.first_kernel_size = first_channels, first_kernel_size
+        self.channels, self._widths = channels, widths
+        self._tail_names = [
+            [f"block{index}_tail{part}" for part in range(len(sizes))]
+            for index, sizes in enumerate(kernel_sizes)
+        ]
         self.first = channels_last(
             nn.Conv2d(bands, first_channels, (1, first_kernel_size), stride=(1, stride), bias=False)
         )
