@@ -61,7 +61,7 @@ def test_the_declared_sizes_are_open_in_batch_and_hops(exported):
     detector, path = exported
     graph = onnx.load(path).graph
     state = {name: ["batch", *tensor.shape[1:]] for name, tensor in detector.init_state(1).items()}
-    assert shapes(graph.input) == {"pcm": ["batch", "160*hops"], **state}
+    assert shapes(graph.input) == {"pcm": ["batch", f"{detector.hop_samples}*hops"], **state}
     after = {f"{name}_out": shape for name, shape in state.items()}
     assert shapes(graph.output) == {"posteriors": ["batch", "hops", 2], **after}
 
@@ -77,13 +77,14 @@ def test_the_file_is_plain_opset_20_and_names_no_path(exported):
 @torch.no_grad()
 def test_an_unseen_size_of_call_gives_the_posteriors_of_the_network(exported):
     detector, path = exported
-    pcm = 0.2 * torch.randn(5, 17 * 160)
+    hop = detector.hop_samples
+    pcm = 0.2 * torch.randn(5, 17 * hop)
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     state = {name: tensor.numpy() for name, tensor in detector.init_state(5).items()}
     names = [output.name for output in session.get_outputs()]
-    first = dict(zip(names, session.run(names, {"pcm": pcm[:, :1760].numpy(), **state}), strict=True))
+    first = dict(zip(names, session.run(names, {"pcm": pcm[:, : 11 * hop].numpy(), **state}), strict=True))
     state = {name: first[f"{name}_out"] for name in state}
-    second = session.run(["posteriors"], {"pcm": pcm[:, 1760:].numpy(), **state})[0]
+    second = session.run(["posteriors"], {"pcm": pcm[:, 11 * hop :].numpy(), **state})[0]
     together = np.concatenate([first["posteriors"], second], axis=1)
     np.testing.assert_allclose(together, event_posteriors(detector(pcm)).numpy(), rtol=0, atol=1e-5)
 
@@ -94,7 +95,9 @@ def test_the_contract_is_in_the_file(exported):
     contract = Contract.from_json(metadata[METADATA_KEY])
     assert contract.version == anchorstream.__version__
     assert contract.labels == ("yes", "no")
-    assert (contract.sample_rate_hz, contract.hop_samples, contract.delay_s) == (16_000, 160, 0.01)
+    hop_samples = {"mixednet": 480}.get(detector.network.name, 160)
+    assert (contract.sample_rate_hz, contract.hop_samples) == (16_000, hop_samples)
+    assert contract.delay_s == hop_samples / 16_000
     assert {state.name: tuple(state.shape) for state in contract.states} == {
         name: tuple(tensor.shape[1:]) for name, tensor in detector.init_state(1).items()
     }

@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from streaming_contract import Case, StreamingContract
+from streaming_contract import Case, StreamingContract, in_steps
 
 from anchorstream.features.frontend import LogMel
 from anchorstream.features.logmel import LogMelSettings
@@ -51,10 +51,55 @@ class TestLogMel(StreamingContract):
 class TestNetworks(StreamingContract):
     @pytest.fixture(params=MODELS)
     def case(self, request):
-        return Case(lambda: lively(build_model(request.param, bands=40, classes=3)), features)
+        return Case(
+            lambda: lively(build_model(request.param, bands=40, classes=3)),
+            features,
+            unit=build_model(request.param, bands=40, classes=3).stride,
+        )
+
+
+class TestNetworksOfOtherOptions(StreamingContract):
+    @pytest.fixture(
+        params=[
+            ("mixednet", {"stride": 1, "first_kernel_size": 2, "kernel_sizes": [[2, 9]]}),
+            ("mixednet", {"stride": 4, "first_kernel_size": 9, "first_channels": 7, "channels": 7}),
+            ("mdtc", {"channels": 40, "dilations": [7], "stacks": 2}),
+            ("crnn", {"dilations": [3], "kernel_size": 2, "units": 5}),
+            ("lstm", {"layers": 1}),
+        ],
+        ids=["no stride", "stride of 4", "as many channels as bands", "one block", "one layer"],
+    )
+    def case(self, request):
+        name, options = request.param
+        return Case(
+            lambda: lively(build_model(name, bands=40, classes=3, **options)),
+            features,
+            unit=options.get("stride", 1),
+            # Logits reach 10 and more here, and this is their rounding.
+            tolerance=3e-5,
+        )
 
 
 class TestDetectors(StreamingContract):
     @pytest.fixture(params=MODELS)
     def case(self, request):
-        return Case(lambda: lively_detector(request.param), noise, unit=160, tolerance=1e-4)
+        return Case(
+            lambda: lively_detector(request.param),
+            noise,
+            unit=lively_detector(request.param).hop_samples,
+            tolerance=1e-4,
+        )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["ds-tcn", "mixednet", "lstm"])
+@torch.no_grad()
+def test_an_hour_in_steps_is_the_hour_in_one_pass(name):
+    """On features; the other kinds of network are held to 20,000 frames above."""
+    torch.manual_seed(1)
+    network = lively(build_model(name, bands=40, classes=3))
+    hour = features(1, 360_000)
+    whole = network(hour)
+    stepped = in_steps(network, hour, [400, 1, 100, 7, 1000], unit=network.stride)
+    assert whole.shape == (1, 360_000 // network.stride, 3)
+    torch.testing.assert_close(stepped, whole, rtol=0, atol=1e-4)

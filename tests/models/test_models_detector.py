@@ -85,31 +85,53 @@ def test_a_signal_of_less_than_a_hop_has_no_frame(detector):
 
 
 def test_a_step_of_part_of_a_hop_is_refused(detector):
-    with pytest.raises(ValueError, match="expected a multiple of 160 samples, got 200"):
-        detector.step(torch.zeros(1, 200), detector.init_state(1))
+    samples = detector.hop_samples + 40
+    message = f"expected a multiple of {detector.hop_samples} samples, got {samples}"
+    with pytest.raises(ValueError, match=message):
+        detector.step(torch.zeros(1, samples), detector.init_state(1))
 
 
 def test_frames_are_known_when_their_hop_is_complete(detector):
-    assert detector.clock.time_of(0) == 0.01
-    assert detector.clock.time_of(99) == 1.0
+    hop_s = 0.03 if detector.network.name == "mixednet" else 0.01
+    assert detector.clock.time_of(0) == hop_s
+    assert detector.clock.time_of(99) == pytest.approx(100 * hop_s)
+    assert detector.hop_samples == round(hop_s * 16_000)
 
 
+@pytest.mark.parametrize("name", ["ds-tcn", "mdtc", "mixednet"])
 @torch.no_grad()
-def test_the_receptive_field_in_seconds_is_what_a_change_reaches():
-    detector = StreamingDetector.build("ds-tcn", labels=["yes"]).double().eval()
+def test_the_receptive_field_in_seconds_is_what_a_change_reaches(name):
+    torch.manual_seed(0)
+    detector = StreamingDetector.build(name, labels=["yes"]).double().eval()
+    hop = detector.hop_samples
     pcm = 0.1 * torch.randn(1, 48_000, dtype=torch.float64)
     sample = 12_345
     changed = pcm.clone()
     changed[:, sample] += 0.5
     frames = torch.nonzero((detector(pcm) != detector(changed)).any(-1)[0]).flatten()
-    assert (frames[-1] + 1) * 160 - sample <= detector.receptive_field_s * 16_000
-    assert (frames[-1] + 2) * 160 - sample > detector.receptive_field_s * 16_000
-    assert StreamingDetector.build("gru", labels=["yes"]).receptive_field_s is None
+    assert frames[0] == sample // hop
+    assert (frames[-1] + 1) * hop - sample <= detector.receptive_field_s * 16_000
+    assert (frames[-1] + 2) * hop - sample > detector.receptive_field_s * 16_000
+
+
+@pytest.mark.parametrize("name", ["gru", "lstm", "crnn"])
+def test_a_recurrent_network_depends_on_all_of_the_past(name):
+    assert StreamingDetector.build(name, labels=["yes"]).receptive_field_s is None
+
+
+@torch.no_grad()
+def test_a_detector_of_another_hop_drops_what_is_left_of_its_own_hop():
+    detector = StreamingDetector.build("mixednet", labels=["yes"], options={"stride": 4}).eval()
+    assert (detector.hop_samples, detector.clock.hop_s) == (640, 0.04)
+    pcm = 0.1 * torch.randn(1, 2 * 640 + 639)
+    assert detector(pcm).shape == (1, 2, 2)
+    assert torch.equal(detector(pcm), detector(pcm[:, : 2 * 640]))
+    assert detector(pcm[:, :639]).shape == (1, 0, 2)
 
 
 def test_multiply_accumulates_are_those_counted_by_hand():
     settings = LogMelSettings()
-    front = 2 * 200 * 189 + 189 * 40
+    front = 2 * 200 * 188 + 188 * 40
     tcn = StreamingDetector.build("ds-tcn", labels=["yes"], features=settings)
     by_hand = front + 40 * 64 + 5 * (64 * 5 + 64 * 64) + 64 * 2
     assert tcn.macs_per_second() == pytest.approx(100 * by_hand, rel=0.01)
@@ -117,6 +139,20 @@ def test_multiply_accumulates_are_those_counted_by_hand():
     assert gru.macs_per_second() == pytest.approx(
         100 * (front + 3 * 64 * (40 + 64) + 3 * 64 * (64 + 64) + 64 * 2), rel=0.01
     )
+    lstm = StreamingDetector.build("lstm", labels=["yes"], features=settings)
+    assert lstm.macs_per_second() == pytest.approx(
+        100 * (front + 4 * 64 * (40 + 64) + 4 * 64 * (64 + 64) + 64 * 2), rel=0.01
+    )
+    crnn = StreamingDetector.build("crnn", labels=["yes"], features=settings)
+    by_hand = front + 40 * 48 + 3 * (48 * 5 + 48 * 48) + 3 * 48 * (48 + 48) + 48 * 2
+    assert crnn.macs_per_second() == pytest.approx(100 * by_hand, rel=0.01)
+    mdtc = StreamingDetector.build("mdtc", labels=["yes"], features=settings)
+    by_hand = front + 40 * 5 + 40 * 32 + 32 * 32 + 12 * (32 * 5 + 2 * 32 * 32) + 32 * 2
+    assert mdtc.macs_per_second() == pytest.approx(100 * by_hand, rel=0.01)
+    mixednet = StreamingDetector.build("mixednet", labels=["yes"], features=settings)
+    depthwise = 32 * 5 + 32 * (7 + 11) + 32 * (9 + 15) + 64 * 23
+    by_hand = 40 * 32 * 5 + depthwise + 64 * 32 + 3 * 64 * 64 + 64 * 2
+    assert mixednet.macs_per_second() == pytest.approx(100 * front + 100 / 3 * by_hand, rel=0.001)
 
 
 def test_the_state_is_counted():

@@ -1,5 +1,7 @@
 import pytest
+import torch
 
+from anchorstream.models.registry import MODELS
 from anchorstream.train.config import Config, ConfigError, load_config, shipped_recipes
 
 
@@ -56,6 +58,35 @@ def test_all_errors_are_reported_at_once() -> None:
 def test_a_keyword_named_twice_is_refused() -> None:
     with pytest.raises(ConfigError, match="named again: alexa"):
         load_config("keyword", ["task.keywords=[alexa, alexa]"])
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        (
+            "model={name: gru, options: {unit: 8}}",
+            "model 'gru' has no option unit; its options are units, layers",
+        ),
+        (
+            "model={name: mixednet, options: {stride: 9}}",
+            "mixednet needs stride >= 1 and first_kernel_size > stride",
+        ),
+        ("model={name: lstm, options: {units: many}}", "options of lstm"),
+        ("model={name: ds-tcn, options: {bands: 3}}", "options of ds-tcn"),
+    ],
+)
+def test_wrong_options_of_a_network_are_refused(override: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config("keyword", [override])
+
+
+def test_a_configuration_draws_no_random_numbers() -> None:
+    torch.manual_seed(0)
+    expected = torch.rand(3)
+    torch.manual_seed(0)
+    for name in MODELS:
+        load_config("keyword", [f"model.name={name}"])
+    assert torch.equal(torch.rand(3), expected)
 
 
 def test_a_recipe_that_is_not_there_names_the_shipped_ones() -> None:

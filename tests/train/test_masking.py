@@ -34,12 +34,12 @@ class Heard(nn.Module):
 def made():
     """Makes training streams, mixer and a detector with fitted statistics."""
 
-    def make(augment: AugmentSettings):
+    def make(augment: AugmentSettings, network: str = "ds-tcn"):
         noise = 0.1 * np.random.default_rng(0).standard_normal(16_000).astype(np.float32)
         clip = Clip("computer", noise, "keyword", "computer", "train", "anna", 0.2, 0.8)
         mixer = StreamMixer([clip], ["computer"], MixSettings(room_probability=0), seed=1, augment=augment)
-        detector = StreamingDetector.build("ds-tcn", labels=["computer"])
-        streams = TrainingStreams(mixer, KeywordTask(), detector.clock, detector.hop_samples, bands=40)
+        detector = StreamingDetector.build(network, labels=["computer"])
+        streams = TrainingStreams(mixer, KeywordTask(), detector)
         pcm = torch.stack([streams[index]["pcm"] for index in range(4)])
         detector.fit_normalisation(detector.frontend(pcm))
         return streams, mixer, detector
@@ -72,6 +72,14 @@ def test_masked_features_are_0_after_normalisation_and_all_others_as_they_were(m
         assert kept.equal(plain[index, ~masks.frames][:, ~masks.bands])
     assert batch["masked_frames"].any()
     assert batch["masked_bands"].any()
+
+
+def test_a_network_with_a_stride_has_masks_over_features_and_not_over_its_outputs(made) -> None:
+    streams, _, detector = made(MASKED, "mixednet")
+    batch = next(iter(training_loader(streams, EpochSampler(2), 2, workers=0)))
+    assert batch["targets"].shape == (2, 266)
+    assert batch["masked_frames"].shape == (2, 800)
+    assert features_in_training(detector, batch).shape[:2] == (2, 800)
 
 
 def test_masks_move_no_target_and_no_sample(made) -> None:

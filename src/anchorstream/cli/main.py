@@ -26,6 +26,7 @@ COMMANDS = {
     "export": "one model file that runs without torch",
     "detect": "a model over audio files",
     "listen": "a model on the microphone or on standard input",
+    "models": "the networks, their options, and what each costs",
     "doctor": "what is installed, what is missing, how to get it",
 }
 

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 import anchorstream
 from anchorstream.decode import DecoderSettings
 from anchorstream.export.parity import check_parity
-from anchorstream.export.recurrent import OnnxGRU
+from anchorstream.export.recurrent import OnnxGRU, OnnxLSTM
 from anchorstream.models.detector import StreamingDetector, event_posteriors
 from anchorstream.runtime.contract import FORMAT, METADATA_KEY, Contract, StateSpec
 
@@ -104,6 +104,8 @@ def _model_proto(detector: StreamingDetector) -> onnx.ModelProto:
     for name, module in list(detector.named_modules()):
         if isinstance(module, nn.GRU):
             detector.set_submodule(name, OnnxGRU(module))
+        elif isinstance(module, nn.LSTM):
+            detector.set_submodule(name, OnnxLSTM(module))
     state = detector.init_state(batch)
     any_batch = torch.export.Dim("batch", min=1, max=2**16)
     any_hops = torch.export.Dim("hops", min=1, max=2**20)
@@ -155,7 +157,7 @@ def _contract(
         version=anchorstream.__version__,
         labels=detector.labels,
         sample_rate_hz=settings.sample_rate_hz,
-        hop_samples=settings.hop_samples,
+        hop_samples=detector.hop_samples,
         delay_s=detector.clock.time_of(0),
         features=settings.to_dict(),
         states=tuple(

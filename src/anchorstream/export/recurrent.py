@@ -6,54 +6,92 @@ import torch
 from torch import Tensor, nn
 
 
-class OnnxGRU(nn.Module):
-    """Stands in for an ``nn.GRU`` while it is exported: one ONNX ``GRU`` operator for each layer.
+class _OnnxRecurrent(nn.Module):
+    """Weights of a recurrent module of torch, a layer at a time, in the shapes and the gate order of ONNX.
 
-    The exporter's own translation of ``nn.GRU`` fixes the number of frames of its example in the shapes
-    that it declares, without a word (torch 2.13). Here the shapes are those of the arguments.
-
-    The operator orders its gates update, reset, candidate where torch has reset, update, candidate, and works
-    on (T, B, features).
+    The exporter's own translation of ``nn.GRU`` fixes the number of frames of its example in the shapes that it
+    declares, without a word (torch 2.13). Here the shapes are those of the arguments.
 
     Args:
-        gru: a batch-first, one-directional GRU.
+        module: a batch-first, one-directional GRU or LSTM.
+        gate_order: for each gate of the ONNX operator, its place in torch.
 
     Raises:
         ValueError: if it is none.
     """
 
-    def __init__(self, gru: nn.GRU) -> None:
+    def __init__(self, module: nn.GRU | nn.LSTM, gate_order: tuple[int, ...]) -> None:
         super().__init__()
-        if not gru.batch_first or gru.bidirectional or not gru.bias:
-            raise ValueError(f"only a batch-first, one-directional GRU with bias can be exported, got {gru}")
-        self.units, self.layers = gru.hidden_size, gru.num_layers
-        for layer in range(gru.num_layers):
-            biases = [_gates(getattr(gru, f"bias_{source}_l{layer}")) for source in ("ih", "hh")]
+        if not module.batch_first or module.bidirectional or not module.bias or module.proj_size:
+            raise ValueError(
+                f"only a batch-first, one-directional module with bias can be exported, got {module}"
+            )
+        self.units, self.layers = module.hidden_size, module.num_layers
+
+        def reordered(name: str) -> Tensor:
+            gates = getattr(module, name).detach().chunk(len(gate_order))
+            return torch.cat([gates[place] for place in gate_order])
+
+        for layer in range(self.layers):
+            biases = [reordered(f"bias_{source}_l{layer}") for source in ("ih", "hh")]
             self.register_buffer(f"bias{layer}", torch.cat(biases)[None])
             for source in ("ih", "hh"):
-                weight = _gates(getattr(gru, f"weight_{source}_l{layer}"))
-                self.register_buffer(f"weight_{source}{layer}", weight[None])
+                self.register_buffer(f"weight_{source}{layer}", reordered(f"weight_{source}_l{layer}")[None])
+
+    def run_layer(
+        self, operator: str, layer: int, x: Tensor, before: tuple[Tensor, ...], attributes: dict[str, int]
+    ) -> tuple[Tensor, ...]:
+        """One layer over (T, B, features) after its states (1, B, units): (T, B, units), and the states after it."""
+        frames, batch, _ = x.shape
+        weights = (getattr(self, f"{name}{layer}") for name in ("weight_ih", "weight_hh", "bias"))
+        outputs, *after = torch.onnx.ops.symbolic_multi_out(
+            operator,
+            # Without the input that would say how long each row of the batch is.
+            (x, *weights, None, *before),
+            {"hidden_size": self.units, **attributes},
+            dtypes=(torch.float32,) * (1 + len(before)),
+            shapes=((frames, 1, batch, self.units), *((1, batch, self.units) for _ in before)),
+            version=14,
+        )
+        return outputs.squeeze(1), *after
+
+
+class OnnxGRU(_OnnxRecurrent):
+    """Stands in for an ``nn.GRU`` while it is exported: one ONNX ``GRU`` operator for each layer.
+
+    The operator orders its gates update, reset, candidate where torch has reset, update, candidate.
+    """
+
+    def __init__(self, gru: nn.GRU) -> None:
+        super().__init__(gru, gate_order=(1, 0, 2))
 
     def forward(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T, features) and (layers, B, units) to (B, T, units) and (layers, B, units)."""
-        batch, frames, _ = x.shape
         x = x.transpose(0, 1)
         after = []
         for layer in range(self.layers):
-            buffers = (getattr(self, f"{name}{layer}") for name in ("weight_ih", "weight_hh", "bias"))
-            outputs, last = torch.onnx.ops.symbolic_multi_out(
-                "GRU",
-                (x, *buffers, None, hidden[layer : layer + 1]),
-                {"hidden_size": self.units, "linear_before_reset": 1},
-                dtypes=(torch.float32, torch.float32),
-                shapes=((frames, 1, batch, self.units), (1, batch, self.units)),
-                version=14,
-            )
-            x = outputs.squeeze(1)
+            before = (hidden[layer : layer + 1],)
+            x, last = self.run_layer("GRU", layer, x, before, {"linear_before_reset": 1})
             after.append(last)
         return x.transpose(0, 1), torch.cat(after)
 
 
-def _gates(values: Tensor) -> Tensor:
-    reset, update, candidate = values.detach().chunk(3)
-    return torch.cat((update, reset, candidate))
+class OnnxLSTM(_OnnxRecurrent):
+    """Stands in for an ``nn.LSTM`` while it is exported: one ONNX ``LSTM`` operator for each layer.
+
+    The operator orders its gates input, output, forget, candidate where torch has input, forget, candidate, output.
+    """
+
+    def __init__(self, lstm: nn.LSTM) -> None:
+        super().__init__(lstm, gate_order=(0, 3, 1, 2))
+
+    def forward(self, x: Tensor, state: tuple[Tensor, Tensor]) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """(B, T, features) and twice (layers, B, units) to (B, T, units) and twice (layers, B, units)."""
+        x = x.transpose(0, 1)
+        hidden, cell = [], []
+        for layer in range(self.layers):
+            before = (state[0][layer : layer + 1], state[1][layer : layer + 1])
+            x, last_hidden, last_cell = self.run_layer("LSTM", layer, x, before, {})
+            hidden.append(last_hidden)
+            cell.append(last_cell)
+        return x.transpose(0, 1), (torch.cat(hidden), torch.cat(cell))

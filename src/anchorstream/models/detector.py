@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,15 @@ from anchorstream.models.streaming import State, StreamingModule
 
 _CONFIG_FILE = "detector.json"
 _WEIGHTS_FILE = "weights.safetensors"
+
+
+def _lstm_flops(x: Sequence[int], w_in: Sequence[int], w_rec: Sequence[int], *_: Any, **__: Any) -> int:  # noqa: ANN401 - torch's signature
+    """Two for each weight and frame, of (T, B, features)."""
+    return 2 * x[0] * x[1] * (math.prod(w_in) + math.prod(w_rec))
+
+
+# torch runs a layer of LSTM on a CPU as one operator of oneDNN, which its counter does not know.
+_UNCOUNTED = {torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}
 
 
 def event_posteriors(logits: Tensor) -> Tensor:
@@ -89,13 +99,13 @@ class StreamingDetector(StreamingModule):
 
     @property
     def hop_samples(self) -> int:
-        """Samples from one frame to the next."""
-        return self.frontend.settings.hop_samples
+        """Samples from one frame of logits to the next: as many hops of the front end as the network's stride."""
+        return self.frontend.settings.hop_samples * self.network.stride
 
     @property
     def clock(self) -> FrameClock:
-        """When the frames are known."""
-        return self.frontend.settings.clock
+        """When the frames of logits are known: with their last sample, one hop after the start of their hop."""
+        return FrameClock(hop_s=self.hop_samples / self.frontend.settings.sample_rate_hz)
 
     @property
     def device(self) -> torch.device:
@@ -127,13 +137,12 @@ class StreamingDetector(StreamingModule):
 
         Those of convolutions and matrix products are counted, by running one hop.
         """
-        settings = self.frontend.settings
         was_training = self.training
         self.eval()
-        with FlopCounterMode(display=False) as counter:
-            self.step(torch.zeros(1, settings.hop_samples, device=self.device), self.init_state(1))
+        with FlopCounterMode(display=False, custom_mapping=_UNCOUNTED) as counter:
+            self.step(torch.zeros(1, self.hop_samples, device=self.device), self.init_state(1))
         self.train(was_training)
-        return float(counter.get_total_flops()) / 2 * settings.sample_rate_hz / settings.hop_samples
+        return float(counter.get_total_flops()) / 2 * self.frontend.settings.sample_rate_hz / self.hop_samples
 
     def fit_normalisation(self, features: Tensor) -> None:
         """Sets the statistics of the normalisation from training features (B, T, bands), before training."""
@@ -144,17 +153,25 @@ class StreamingDetector(StreamingModule):
         return {**self.frontend.init_state(batch), **self.network.init_state(batch)}
 
     def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Runs whole hops, (B, n * hop_samples), and returns logits (B, n, K) and the state after them."""
+        """Runs whole hops, (B, n * hop_samples), and returns logits (B, n, K) and the state after them.
+
+        Raises:
+            ValueError: if ``x`` is no whole number of hops.
+        """
+        if x.shape[1] % self.hop_samples:
+            raise ValueError(
+                f"a step takes whole hops: expected a multiple of {self.hop_samples} samples, "
+                f"got {x.shape[1]}; keep the rest for the next step"
+            )
         features, tail = self.frontend.step(x, {PCM_TAIL: state[PCM_TAIL]})
         logits, memory = self.network.step(features, state)
         return logits, {**tail, **memory}
 
     def forward(self, x: Tensor) -> Tensor:
         """Runs whole signals (B, N) and returns (B, N // hop_samples, K); an incomplete hop is dropped."""
-        features = self.frontend(x)
-        if features.shape[1] == 0:
+        if x.shape[1] < self.hop_samples:
             return x.new_zeros(x.shape[0], 0, self.network.classes)
-        logits: Tensor = self.network(features)
+        logits: Tensor = self.network(self.frontend(x))
         return logits
 
     def to_config(self) -> dict[str, Any]:

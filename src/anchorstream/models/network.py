@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 from torch import Tensor, nn
 
 from anchorstream.models.normalise import BandNormalisation
-from anchorstream.models.streaming import StreamingModule
+from anchorstream.models.streaming import State, StreamingModule
 
 # The share of frames on which anything is to be detected, as the head supposes it before training.
 _EVENT_PRIOR = 0.02
@@ -24,10 +24,12 @@ class FrameNetwork(StreamingModule):
 
     Attributes:
         name: how recipes and saved models call it.
+        stride: frames of features for one frame of logits.
         normalise: the fixed normalisation, applied first.
     """
 
     name: ClassVar[str]
+    stride: int = 1
 
     def __init__(self, bands: int, classes: int) -> None:
         super().__init__()
@@ -46,13 +48,43 @@ class FrameNetwork(StreamingModule):
     @property
     @abstractmethod
     def receptive_field_frames(self) -> int | None:
-        """Frames that one output depends on, its own among them; ``None`` where it is all of the past."""
+        """Frames of features that one output depends on; ``None`` where it is all of the past."""
 
-    def check_features(self, x: Tensor) -> None:
-        """Raises ``ValueError`` unless ``x`` is (B, T, bands) with at least one frame."""
-        if x.dim() != 3 or x.shape[2] != self.bands or x.shape[1] == 0:
+    def forward(self, x: Tensor) -> Tensor:
+        """Runs (B, T, bands) from a fresh state and returns logits (B, T // stride, classes).
+
+        Frames after the last whole stride are dropped.
+
+        Raises:
+            ValueError: if ``x`` has another shape, or less than a stride of frames.
+        """
+        self._check_features(x)
+        x = x[:, : x.shape[1] // self.stride * self.stride]
+        return self._run(x, self.init_state(x.shape[0]), whole=True)[0]
+
+    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
+        """Runs (B, n * stride, bands) and returns logits (B, n, classes) and the state after it.
+
+        Raises:
+            ValueError: if ``x`` has another shape, or its frames are no whole number of strides.
+        """
+        self._check_features(x)
+        if x.shape[1] % self.stride:
             raise ValueError(
-                f"{self.name} takes features (B, T, {self.bands}) with T >= 1, got shape {tuple(x.shape)}"
+                f"a step of {self.name} takes a multiple of {self.stride} frames, got {x.shape[1]}; "
+                "keep the rest for the next step"
+            )
+        return self._run(x, state, whole=False)
+
+    @abstractmethod
+    def _run(self, x: Tensor, state: State, *, whole: bool) -> tuple[Tensor, State]:
+        """What ``step`` does, on checked features; ``whole`` where ``x`` is a whole sequence in a fresh state."""
+
+    def _check_features(self, x: Tensor) -> None:
+        if x.dim() != 3 or x.shape[2] != self.bands or x.shape[1] < self.stride:
+            raise ValueError(
+                f"{self.name} takes features (B, T, {self.bands}) with T >= {self.stride}, "
+                f"got shape {tuple(x.shape)}"
             )
 
 

@@ -6,13 +6,17 @@ import inspect
 from collections.abc import Mapping
 from types import MappingProxyType
 
+from anchorstream.models.crnn import CRNN
 from anchorstream.models.gru import GRUNetwork
+from anchorstream.models.lstm import LSTMNetwork
+from anchorstream.models.mdtc import MDTC
+from anchorstream.models.mixednet import MixedNet
 from anchorstream.models.network import FrameNetwork
 from anchorstream.models.tcn import DSTCN
 
 #: Every network, by its name.
 MODELS: Mapping[str, type[FrameNetwork]] = MappingProxyType(
-    {network.name: network for network in (DSTCN, GRUNetwork)}
+    {network.name: network for network in (DSTCN, MDTC, MixedNet, GRUNetwork, LSTMNetwork, CRNN)}
 )
 
 

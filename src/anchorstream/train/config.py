@@ -8,13 +8,14 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
-from anchorstream.models.registry import MODELS
+from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import KeywordTask
 
 #: The value of ``data`` that stands for synthetic speech made in memory.
@@ -39,6 +40,16 @@ class ModelConfig(_Section):
     @classmethod
     def _known(cls, name: str) -> str:
         return _one_of(name, MODELS, "model")
+
+    @model_validator(mode="after")
+    def _buildable(self) -> ModelConfig:
+        try:
+            # On no device: it takes no memory and no random numbers.
+            with torch.device("meta"):
+                build_model(self.name, bands=1, classes=2, **self.options)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"options of {self.name}: {error}") from error
+        return self
 
 
 class OptimiserConfig(_Section):

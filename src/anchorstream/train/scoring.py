@@ -46,7 +46,8 @@ class FeatureStreams:
                 features = detector.frontend(pcm)
             self._features.append(features)
             self._events.append(tuple(task.events(stream)))
-            self._targets.append(task.targets(stream, detector.clock, features.shape[1])[0])
+            frames = features.shape[1] // detector.network.stride
+            self._targets.append(task.targets(stream, detector.clock, frames)[0])
             self._about.append((stream.name, stream.duration_s))
             if on_progress is not None:
                 on_progress(len(self._features), len(streams))

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from anchorstream.data.mix import StreamMixer
-from anchorstream.frames import FrameClock
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import KeywordTask
 
 
@@ -23,7 +23,8 @@ class Batch(_Masked):
     """A batch of streams.
 
     ``pcm`` (B, N) float32, ``targets`` (B, T) int64, ``anchors`` (B, T) bool. Streams of a batch are equally long, so
-    every frame is valid. With SpecAugment also ``masked_frames`` (B, T) and ``masked_bands`` (B, bands), bool.
+    every frame is valid. With SpecAugment also ``masked_frames`` (B, frames of features) and
+    ``masked_bands`` (B, bands), bool.
     """
 
     pcm: Tensor
@@ -34,11 +35,11 @@ class Batch(_Masked):
 class TrainingStreams(Dataset[Batch]):
     """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it."""
 
-    def __init__(
-        self, mixer: StreamMixer, task: KeywordTask, clock: FrameClock, hop_samples: int, bands: int
-    ) -> None:
-        self._mixer, self._task, self._clock = mixer, task, clock
-        self._hop_samples, self._bands = hop_samples, bands
+    def __init__(self, mixer: StreamMixer, task: KeywordTask, detector: StreamingDetector) -> None:
+        self._mixer, self._task, self._clock = mixer, task, detector.clock
+        self._hop_samples = detector.hop_samples
+        # Masks lie on the features, of which a network with a stride has several for one target.
+        self._features = detector.frontend.settings
 
     def __getitem__(self, index: int) -> Batch:
         stream = self._mixer.stream(index)
@@ -49,7 +50,9 @@ class TrainingStreams(Dataset[Batch]):
             targets=torch.from_numpy(targets),
             anchors=torch.from_numpy(anchors),
         )
-        masks = self._mixer.masks(index, frames, self._bands)
+        masks = self._mixer.masks(
+            index, len(stream.samples) // self._features.hop_samples, self._features.bands
+        )
         if masks is not None:
             item["masked_frames"] = torch.from_numpy(masks.frames)
             item["masked_bands"] = torch.from_numpy(masks.bands)

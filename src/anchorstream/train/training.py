@@ -68,8 +68,7 @@ def train(
         config.model.name, labels=config.task.labels, features=LogMelSettings(), options=config.model.options
     )
     mixer = training_mixer(config, corpus)
-    bands = detector.frontend.settings.bands
-    streams = TrainingStreams(mixer, config.task, detector.clock, detector.hop_samples, bands)
+    streams = TrainingStreams(mixer, config.task, detector)
     with torch.no_grad():
         sample = torch.stack([streams[index]["pcm"] for index in range(32)])
         detector.fit_normalisation(detector.frontend(sample))
