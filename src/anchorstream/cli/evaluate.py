@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchorstream.cli.progress import loading_bar
 
 if TYPE_CHECKING:
-    from anchorstream.report import SystemResult
+    from anchorstream.compare.comparison import Comparison
 
 EXAMPLE = """\
 examples:
@@ -62,13 +62,13 @@ def run(args: argparse.Namespace) -> int:
                 {
                     "run": str(args.run),
                     "streams": str(conditions),
-                    "labels": _as_json(comparison.results, pages),
+                    "labels": _as_json(comparison, pages),
                 }
             )
         )
         return 0
     for label, results in comparison.results.items():
-        print_table(f"{label!r}, {conditions}", results)
+        print_table(f"{label!r}, {conditions}", results, comparison.task.reporting)
         chosen = results[0].operating_points[0]
         print(
             f"at the threshold chosen on dev ({chosen.threshold:.3f}): {chosen.misses} of {chosen.events} missed, "
@@ -79,17 +79,17 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def _as_json(results: Mapping[str, Sequence[SystemResult]], pages: Mapping[str, Path]) -> dict[str, Any]:
-    from anchorstream.train.scoring import FALSE_ALARM_RATES
-
+def _as_json(comparison: Comparison, pages: Mapping[str, Path]) -> dict[str, Any]:
+    reporting = comparison.task.reporting
     return {
         label: {
             "operating_points": [
                 {"rate": rate, **systems[0].curves[0].at_false_alarms_per_hour(rate).to_dict()}
-                for rate in FALSE_ALARM_RATES
+                for rate in reporting.false_alarm_rates
             ],
             "chosen_on_dev": systems[0].operating_points[0].to_dict(),
+            **({"frame_auc": systems[0].frame_auc[0]} if systems[0].frame_auc else {}),
             "report": str(pages[label]),
         }
-        for label, systems in results.items()
+        for label, systems in comparison.results.items()
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary
 
 
@@ -26,3 +27,8 @@ def latency(summary: Summary) -> str:
     if summary.latency_p50_s is None or summary.latency_p90_s is None:
         return "-"
     return f"{1000 * summary.latency_p50_s:.0f} / {1000 * summary.latency_p90_s:.0f}"
+
+
+def frame_auc(system: SystemResult) -> str:
+    """Mean over seeds of the frame-wise ROC-AUC."""
+    return f"{sum(system.frame_auc) / len(system.frame_auc):.4f}" if system.frame_auc else "-"

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -14,10 +14,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from anchorstream import losses
 from anchorstream.data.mix import MixSettings
 from anchorstream.models.registry import MODELS
-from anchorstream.tasks import KeywordTask
+from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
 
 #: The value of ``data`` that stands for synthetic speech made in memory.
 SYNTHETIC = "synthetic"
+
+
+# Options are checked against the task that `name` chooses.
+if TYPE_CHECKING:
+    _AnyTask = Task
+else:
+    _AnyTask = Annotated[Union[tuple(TASKS.values())], Field(discriminator="name")]  # noqa: UP007
 
 
 class ConfigError(ValueError):
@@ -70,7 +77,7 @@ class Config(_Section):
     """A whole run. ``recipes/keyword.yaml`` shows every field with its reason."""
 
     data: str = SYNTHETIC
-    task: KeywordTask = KeywordTask()
+    task: _AnyTask = Field(default_factory=TASKS[DEFAULT_TASK])
     mix: MixSettings = MixSettings()
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
     model: ModelConfig = ModelConfig()
@@ -108,8 +115,12 @@ class Config(_Section):
 
     @field_validator("task", mode="before")
     @classmethod
-    def _no_unknown_task_option(cls, value: object) -> object:
-        return _refuse_unknown(value, KeywordTask)
+    def _no_unknown_task_or_option(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        name = _one_of(str(value.get("name", DEFAULT_TASK)), TASKS, "task")
+        _refuse_unknown(value, TASKS[name])
+        return {**value, "name": name}
 
     @field_validator("mix", mode="before")
     @classmethod
@@ -221,7 +232,13 @@ def _hint(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
 
 def _describe(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "the recipe"
+        # Below `task`, pydantic puts in which one it was.
+        at = [
+            part
+            for i, part in enumerate(problem["loc"])
+            if i != 1 or problem["loc"][0] != "task" or part not in TASKS
+        ]
+        where = ".".join(map(str, at)) or "the recipe"
         if problem["type"] == "extra_forbidden":
             yield f"{where}: unknown key{_hint(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:

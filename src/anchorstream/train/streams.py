@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from anchorstream.data.mix import StreamMixer
 from anchorstream.frames import FrameClock
-from anchorstream.tasks import KeywordTask
+from anchorstream.tasks import Task
 
 
 class Batch(TypedDict):
@@ -29,7 +29,7 @@ class Batch(TypedDict):
 class TrainingStreams(Dataset[Batch]):
     """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it."""
 
-    def __init__(self, mixer: StreamMixer, task: KeywordTask, clock: FrameClock, hop_samples: int) -> None:
+    def __init__(self, mixer: StreamMixer, task: Task, clock: FrameClock, hop_samples: int) -> None:
         self._mixer, self._task, self._clock, self._hop_samples = mixer, task, clock, hop_samples
 
     def __getitem__(self, index: int) -> Batch:

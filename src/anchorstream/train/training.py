@@ -34,7 +34,7 @@ from anchorstream.train.run import (
     open_run,
     write_beside,
 )
-from anchorstream.train.scoring import FALSE_ALARM_RATES, FeatureStreams, curves
+from anchorstream.train.scoring import FeatureStreams, curves
 from anchorstream.train.streams import EpochSampler, TrainingStreams, training_loader
 
 
@@ -174,6 +174,7 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
     rows = run.training_curve()
     best = min(rows, key=lambda row: row["dev_score"])
     task = run.config.task
+    scored = dev.posteriors(detector)
     return {
         "epochs": len(rows),
         "best_epoch": best["epoch"],
@@ -181,8 +182,14 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
         "parameters": detector.parameter_count,
         "dev_operating_points": {
             label: [
-                {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()} for rate in FALSE_ALARM_RATES
+                {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()}
+                for rate in task.reporting.false_alarm_rates
             ]
-            for label, curve in curves(task, dev.posteriors(detector)).items()
+            for label, curve in curves(task, scored).items()
         },
+        **(
+            {"dev_frame_auc": {label: dev.frame_auc(scored, label) for label in task.labels}}
+            if task.reporting.frame_auc
+            else {}
+        ),
     }
