@@ -91,7 +91,7 @@ class SpeechOnsetTask:
             false_alarm_rates=(10.0, 60.0),
             headline_rates=(10.0, 60.0),
             chosen_rate=10.0,
-            selection_rates=(10.0, 20.0, 40.0, 60.0),
+            selection_rates=(10.0, 30.0, 60.0, 120.0, 240.0),
             frame_auc=True,
         )
 
