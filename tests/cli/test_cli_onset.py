@@ -116,4 +116,4 @@ def test_the_demo_ends_in_an_onset_detector(tones: Path, tmp_path: Path, capsys)
     assert notes <= {"after the onset of speech", ""}
     table = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert "frame ROC-AUC" in table
-    assert "for 10 false alarms per hour" in table
+    assert "for 60 false alarms per hour" in table

@@ -89,8 +89,8 @@ class SpeechOnsetTask:
         return Reporting(
             anchor="the onset of speech",
             false_alarm_rates=(10.0, 60.0),
-            headline_rates=(10.0, 60.0),
-            chosen_rate=10.0,
+            headline_rates=(60.0, 10.0),
+            chosen_rate=60.0,
             selection_rates=(10.0, 30.0, 60.0, 120.0, 240.0),
             frame_auc=True,
         )

@@ -232,13 +232,10 @@ def _hint(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
 
 def _describe(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        # Below `task`, pydantic puts in which one it was.
-        at = [
-            part
-            for i, part in enumerate(problem["loc"])
-            if i != 1 or problem["loc"][0] != "task" or part not in TASKS
-        ]
-        where = ".".join(map(str, at)) or "the recipe"
+        first, *below = problem["loc"] or ("the recipe",)
+        # Under `task`, pydantic puts the one that was chosen.
+        below = below[1:] if first == "task" and below[:1] and below[0] in TASKS else below
+        where = ".".join(map(str, [first, *below]))
         if problem["type"] == "extra_forbidden":
             yield f"{where}: unknown key{_hint(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:
