@@ -25,16 +25,16 @@ def naive_smooth(posteriors, frames):
     return out
 
 
-def naive_crossings(smoothed, threshold, refractory_frames, release):
-    """Frame by frame, with two flags."""
-    found, last, released = [], None, True
+def naive_crossings(smoothed, threshold, refractory_frames, release, release_frames=1):
+    """Frame by frame, with a flag and a counter."""
+    found, last, released, low = [], None, True, 0
     for t, value in enumerate(smoothed):
         rested = last is None or t >= last + refractory_frames
         if value >= threshold and released and rested:
             found.append(t)
             last, released = t, False
-        elif value < release * threshold:
-            released = True
+        low = low + 1 if value < release * threshold else 0
+        released = released or low >= release_frames
     return found
 
 
@@ -75,11 +75,13 @@ def test_smoothing_a_constant_float32_leaves_it_as_it_is():
     st.sampled_from([0.1, 0.5, 0.75, 1.0]),
     st.integers(0, 12),
     st.sampled_from([0.3, 0.5, 1.0]),
+    st.integers(1, 5),
 )
-def test_crossings_equal_the_state_machine(posteriors, threshold, refractory_frames, release):
+def test_crossings_equal_the_state_machine(posteriors, threshold, refractory_frames, release, release_frames):
     smoothed = smooth(posteriors, 1)
-    expected = naive_crossings(smoothed, threshold, refractory_frames, release)
-    assert crossings(smoothed, threshold, refractory_frames, release).tolist() == expected
+    expected = naive_crossings(smoothed, threshold, refractory_frames, release, release_frames)
+    actual = crossings(smoothed, threshold, refractory_frames, release, release_frames=release_frames)
+    assert actual.tolist() == expected
 
 
 @settings(max_examples=200, deadline=None)
@@ -91,10 +93,11 @@ def test_crossings_equal_the_state_machine(posteriors, threshold, refractory_fra
     st.sampled_from([0.0, 0.02, 0.05]),
     st.sampled_from([0.0, 0.01, 0.03, 0.1]),
     st.sampled_from([0.4, 1.0]),
+    st.sampled_from([0.0, 0.02, 0.06]),
 )
-def test_every_chunking_gives_the_same_detections(rows, cuts, smoothing_s, refractory_s, release):
+def test_every_chunking_gives_the_same_detections(rows, cuts, smoothing_s, refractory_s, release, release_s):
     posteriors = np.array(rows, dtype=np.float32).reshape(-1, 2)
-    options = DecoderSettings({"a": 0.3, "b": 0.5}, smoothing_s, refractory_s, release)
+    options = DecoderSettings({"a": 0.3, "b": 0.5}, smoothing_s, refractory_s, release, release_s)
     whole = Decoder(options, ["a", "b"], CLOCK).push(posteriors)
     decoder = Decoder(options, ["a", "b"], CLOCK)
     parts = [d for part in np.split(posteriors, sorted(cuts)) for d in decoder.push(part)]
@@ -132,6 +135,15 @@ def test_hysteresis_waits_for_the_release():
     wobble = [0.6, 0.4, 0.6, 0.1, 0.6]
     assert fired_frames(wobble, refractory_s=0, release=1.0) == [0, 2, 4]
     assert fired_frames(wobble, refractory_s=0, release=0.5) == [0, 4]
+
+
+def test_the_label_is_armed_again_once_it_has_been_low_for_the_hang_over():
+    #          frame: 0  1  2  3  4  5  6  7  8  9
+    pauses_of_2_and_3 = [1, 0, 0, 1, 1, 0, 0, 0, 1, 1]
+    assert fired_frames(pauses_of_2_and_3, refractory_s=0, release_s=2) == [0, 3, 8]
+    assert fired_frames(pauses_of_2_and_3, refractory_s=0, release_s=3) == [0, 8]
+    assert fired_frames(pauses_of_2_and_3, refractory_s=0, release_s=4) == [0]
+    assert fired_frames([1, 0, 0, 1], refractory_s=5, release_s=2) == [0]
 
 
 def test_the_score_is_the_smoothed_posterior_at_the_crossing():
@@ -185,7 +197,7 @@ def test_thresholds_and_labels_must_agree():
 
 def test_settings_round_trip_and_keep_a_copy():
     thresholds = {"a": 0.5}
-    options = DecoderSettings(thresholds, smoothing_s=0.1, refractory_s=0.5, release=0.8)
+    options = DecoderSettings(thresholds, smoothing_s=0.1, refractory_s=0.5, release=0.8, release_s=0.2)
     thresholds["a"] = 0.9
     assert options.threshold_of("a") == 0.5
     assert DecoderSettings.from_dict(options.to_dict()) == options
@@ -202,6 +214,7 @@ def test_settings_round_trip_and_keep_a_copy():
         ({"threshold": "0.5"}, TypeError, "must be a number"),
         ({"smoothing_s": -0.1}, ValueError, "smoothing_s"),
         ({"refractory_s": -0.1}, ValueError, "refractory_s"),
+        ({"release_s": -0.1}, ValueError, "release_s"),
         ({"release": 0.0}, ValueError, r"release must lie in \(0, 1\]"),
         ({"release": True}, TypeError, "must be a number"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -40,7 +41,7 @@ def naive(streams, label, options, window, threshold):
     """Misses, false alarms and latencies by the live decoder and the matching of one stream."""
     misses, false_alarms, latencies = 0, 0, []
     for stream in streams:
-        fixed = DecoderSettings(threshold, options.smoothing_s, options.refractory_s, options.release)
+        fixed = replace(options, threshold=threshold)
         decoder = Decoder(fixed, stream.labels, stream.clock)
         detections = [d for d in decoder.push(stream.posteriors) if d.label == label]
         events = [event for event in stream.events if event.label == label]
@@ -61,10 +62,11 @@ def naive(streams, label, options, window, threshold):
     st.sampled_from([0.0, 0.03, 0.1]),
     st.sampled_from([0.0, 0.05, 0.5]),
     st.sampled_from([0.5, 1.0]),
+    st.sampled_from([0.0, 0.04]),
 )
-def test_the_sweep_is_the_loop_over_thresholds(seed, smoothing_s, refractory_s, release):
+def test_the_sweep_is_the_loop_over_thresholds(seed, smoothing_s, refractory_s, release, release_s):
     streams = [random_stream(seed), random_stream(seed + 1, frames=150, events=1)]
-    options = DecoderSettings(0.5, smoothing_s, refractory_s, release)
+    options = DecoderSettings(0.5, smoothing_s, refractory_s, release, release_s)
     curve = sweep(streams, "yes", options, WINDOW)
     for column in range(0, len(curve.thresholds), 7):
         misses, false_alarms, latencies = naive(streams, "yes", options, WINDOW, curve.thresholds[column])

@@ -170,6 +170,28 @@ def test_a_report_of_little_is_a_report(tmp_path, system):
     json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
 
 
+def test_the_rates_and_the_frame_wise_area_of_a_task_stand_where_those_of_keywords_would(tmp_path):
+    systems = [
+        SystemResult("two seeds", [curve(), curve()], frame_auc=[0.97, 0.99]),
+        SystemResult("not scored", [curve()]),
+    ]
+    page = write_report(tmp_path, "t", systems, {}, rates=(10.0, 60.0), headline_rates=(60.0,))
+    text = page.read_text(encoding="utf-8")
+    assert Page(text).open == []
+    assert "missed at<br>60 false alarms/h" in text
+    assert "At 60 false alarms per hour, two seeds misses" in text
+    assert "0.9800<small>0.9700 – 0.9900</small>" in text
+    document = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert {row["rate"] for row in document["summary"]} == {10.0, 60.0}
+    assert [system["frame_auc"] for system in document["systems"]] == [[0.97, 0.99], []]
+    with pytest.raises(ValueError, match=r"headline_rates must be among the rates \[10.0, 60.0\], got \[1.0"):
+        write_report(tmp_path, "t", systems, {}, rates=(10.0, 60.0))
+
+
+def test_without_a_frame_wise_area_the_page_has_no_column_for_it(tmp_path):
+    assert "ROC-AUC" not in full_report(tmp_path)[0].read_text(encoding="utf-8")
+
+
 def test_the_verdict_says_whether_chance_could_explain_it():
     speakers = [f"s{i}" for i in range(12)]
     base = SystemResult("ce", [curve(range(6), speakers=speakers)])

@@ -111,6 +111,7 @@ def test_every_field_is_needed(name):
         ("decoder", {"refractory_s": -1}),
         ("decoder", {"refractory_s": 1e300}),
         ("decoder", {"release": 2}),
+        ("decoder", {"release_s": 1e9}),
         ("operating_points", {}),
         ("operating_points", [1]),
         ("training", "mine"),

@@ -2,6 +2,7 @@ import pytest
 import torch
 
 from anchorstream.models.registry import MODELS
+from anchorstream.tasks import KeywordTask, SpeechOnsetTask
 from anchorstream.train.config import Config, ConfigError, load_config, shipped_recipes
 
 
@@ -107,3 +108,44 @@ def test_yaml_in_a_recipe_cannot_run_code(tmp_path) -> None:
     file.write_text("!!python/object/apply:os.system ['true']", encoding="utf-8")
     with pytest.raises(ConfigError, match="no valid YAML"):
         load_config(file)
+
+
+def test_a_recipe_without_a_task_name_spots_keywords(tmp_path) -> None:
+    file = tmp_path / "old.yaml"
+    file.write_text("task:\n  keywords: [alexa]\n  label_after_s: 0.3\n", encoding="utf-8")
+    config = load_config(file, ["task.late_s=0.5"])
+    assert config.task == KeywordTask(keywords=("alexa",), label_after_s=0.3, late_s=0.5)
+    file.write_text("seed: 3\n", encoding="utf-8")
+    assert load_config(file).task == KeywordTask()
+
+
+def test_the_name_chooses_the_task_and_its_options(tmp_path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text("task: {name: onset}\n", encoding="utf-8")
+    config = load_config(file, ["task.hang_over_s=0.5"])
+    assert config.task == SpeechOnsetTask(hang_over_s=0.5)
+    file.write_text(config.to_yaml(), encoding="utf-8")
+    assert load_config(file) == config
+
+
+@pytest.mark.parametrize(
+    ("overrides", "messages"),
+    [
+        (
+            ["task.name=onsets", "sead=1"],
+            ["2 error(s)", "task: unknown task 'onsets' (did you mean 'onset'?)"],
+        ),
+        (
+            ["task.name=onset", "optimiser.epoch=1"],
+            ["2 error(s)", "unknown key 'keywords'", "unknown key 'anchor_others'", "hang_over_s"],
+        ),
+        (["task.name=[onset]"], ["unknown task"]),
+        (["task.label_after_s=soon"], ["task.label_after_s: ", "'soon'"]),
+        (["task.refractory_s=-1"], ["  - task: refractory_s must lie between"]),
+    ],
+)
+def test_a_wrong_task_or_option_is_named(overrides: list[str], messages: list[str]) -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config("keyword", overrides)
+    for message in messages:
+        assert message in str(error.value)

@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from anchorstream.train.callbacks import read_progress
@@ -70,6 +71,21 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path) ->
     for name, tensor in expected.items():
         assert tensor.equal(actual[name]), name
     assert resumed.summary == whole.summary
+
+
+@pytest.mark.slow
+def test_what_is_resumed_is_the_last_epoch_also_where_it_was_not_the_best(
+    small, tmp_path, monkeypatch
+) -> None:
+    worse_and_worse = iter([0.2, 0.4, 0.6])
+    monkeypatch.setattr("anchorstream.train.callbacks.mean_miss_rate", lambda *_: next(worse_and_worse))
+    run = train(small("optimiser.epochs=3"), tmp_path / "run")
+    epochs = {
+        name: torch.load(run.folder / "checkpoints" / f"{name}.ckpt", weights_only=True)["epoch"]
+        for name in ("best", "last")
+    }
+    assert epochs == {"best": 0, "last": 2}
+    assert run.summary["best_epoch"] == 0
 
 
 @pytest.mark.slow

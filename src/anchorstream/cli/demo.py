@@ -22,6 +22,7 @@ examples:
   anchorstream demo                                    synthetic speech, made on this machine
   anchorstream demo --data recordings --keyword alexa  recordings of one's own (see docs/data.md)
   anchorstream demo --data recordings --losses ce,focal,sal,sa+fl,safl --seeds 3
+  anchorstream demo --task onset                       the onset of speech instead of a keyword (see docs/tasks.md)
 
 Trains the same network once for each loss and seed on the same streams, scores all of them on other speakers, writes a
 report, exports the anchor-loss model and runs it over a stream. An interrupted demo is taken up by the same command."""
@@ -34,9 +35,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     parser.add_argument("--data", type=Path, metavar="DIR", help="recordings (default: synthetic speech)")
-    parser.add_argument("--keyword", default="computer", help="what to detect (default: computer)")
+    parser.add_argument("--task", default="keyword", metavar="NAME", help="keyword (default) or onset")
+    parser.add_argument("--keyword", help="what to detect, for the task keyword (default: computer)")
     parser.add_argument(
-        "--out", type=Path, default=Path("runs/demo"), metavar="DIR", help="default: runs/demo"
+        "--out", type=Path, metavar="DIR", help="default: runs/demo, for another task runs/demo-TASK"
     )
     parser.add_argument(
         "--losses", default=_DEFAULT_LOSSES, help=f"the baseline first (default: {_DEFAULT_LOSSES})"
@@ -55,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chain and prints the table."""
-    from anchorstream.cli.table import RATES_PER_HOUR, print_table, summaries
+    from anchorstream.cli.table import print_table, summaries
     from anchorstream.compare.comparison import Conditions, compare, provenance, write_reports
     from anchorstream.compare.evaluation import chosen_decoder
     from anchorstream.compare.markdown import write_markdown
@@ -63,14 +65,14 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.train.corpus import corpus_of
 
     config, losses = _config(args), args.losses.split(",")
+    out = args.out or Path("runs") / _demo_name(args.task)
+    label, reporting = config.task.labels[0], config.task.reporting
     conditions = Conditions("test", args.snr_db, args.hours)
     with loading_bar("recordings" if args.data else "synthetic speech") as progress:
         corpus = corpus_of(config, progress)
     kind = "recordings" if args.data else "synthetic speech (eSpeak NG)"
-    _say(
-        f"{kind}: {len(corpus.clips)} clips; training {', '.join(losses)} x {args.seeds} seed(s) into {args.out}"
-    )
-    systems = _train(config, losses, args)
+    _say(f"{kind}: {len(corpus.clips)} clips; training {', '.join(losses)} x {args.seeds} seed(s) into {out}")
+    systems = _train(config, losses, args, out)
     with loading_bar("test streams") as progress:
         comparison = compare(systems, corpus, conditions, progress)
     context = {
@@ -80,57 +82,72 @@ def run(args: argparse.Namespace) -> int:
         "seeds": args.seeds,
         "audit": corpus.audit.to_dict(),
     }
-    pages = write_reports(comparison, args.out, f"{args.keyword}: {' against '.join(losses)}", context)
+    pages = write_reports(comparison, out, f"{label}: {' against '.join(losses)}", context)
 
     about = {name: str(context[name]) for name in ("command", "data", "streams")}
-    write_markdown(args.out, comparison.results, {**about, "date": provenance()["date"]}, RATES_PER_HOUR)
+    write_markdown(out, comparison.results, {**about, "date": provenance()["date"]}, reporting)
 
     exported = _to_export(systems)
-    model = export_run(
-        exported, args.out / f"{args.keyword.replace(' ', '_')}.onnx", chosen_decoder(exported)
-    )
-    results = comparison.results[args.keyword]
+    model = export_run(exported, out / f"{label.replace(' ', '_')}.onnx", chosen_decoder(exported))
+    results = comparison.results[label]
     live = _live(model, comparison)
     if args.json:
         print(
             json.dumps(
                 {
                     "model": str(model),
-                    "report": str(pages[args.keyword]),
+                    "report": str(pages[label]),
                     "streams": str(conditions),
-                    "systems": [summary.to_dict() for summary in summaries(results)],
+                    "systems": [
+                        summary.to_dict() for summary in summaries(results, reporting.headline_rates)
+                    ],
                     "live": live,
                 }
             )
         )
         return 0
-    print_table(f"{args.keyword!r} in {kind}, {conditions}", results)
+    print_table(f"{label!r} in {kind}, {conditions}", results, reporting)
     print(f"\nlive, {exported.config.loss}, one stream of {live['duration_s']:.0f} s through {model}:")
     for row in live["detections"]:
         print(f"  {row['time_s']:7.2f} s  {row['label']}  score {row['score']:.2f}  {row['note']}")
     print(f"  {live['missed']} of {live['events']} missed")
-    print(f"\nreport: {pages[args.keyword]}\nnext:   anchorstream listen {model}")
+    print(f"\nreport: {pages[label]}\nnext:   anchorstream listen {model}")
     return 0
 
 
 def _config(args: argparse.Namespace) -> Config:
+    from anchorstream.tasks import TASKS
     from anchorstream.train.config import ConfigError, load_config
 
-    overrides = [f"task.keywords={json.dumps([args.keyword])}", *args.overrides]
+    if args.task not in TASKS:
+        raise ConfigError(f"there is no task {args.task!r}; --task takes one of {', '.join(TASKS)}")
+    overrides = list(args.overrides)
+    if args.keyword is not None:
+        overrides.insert(0, f"task.keywords={json.dumps([args.keyword])}")
     if args.data is not None:
         overrides.insert(0, f"data={json.dumps(str(args.data))}")
     if args.seeds < 1:
         raise ConfigError(f"--seeds must be at least 1, got {args.seeds}")
-    config = load_config("keyword" if args.data is not None else "demo", overrides)
+    recipe = args.task if args.data is not None else _demo_name(args.task)
+    config = load_config(recipe, overrides)
     for loss in args.losses.split(","):
-        load_config("demo", [f"loss={json.dumps(loss)}"])
+        load_config(recipe, [f"loss={json.dumps(loss)}"])
     return config
 
 
-def _train(config: Config, losses: Sequence[str], args: argparse.Namespace) -> dict[str, list[Run]]:
+def _demo_name(task: str) -> str:
+    """Of its recipe and its folder: plain for the default task."""
+    from anchorstream.tasks import DEFAULT_TASK
+
+    return "demo" if task == DEFAULT_TASK else f"demo-{task}"
+
+
+def _train(
+    config: Config, losses: Sequence[str], args: argparse.Namespace, out: Path
+) -> dict[str, list[Run]]:
     from anchorstream.compare.trials import Trial, plan, run_trials
 
-    trials = plan(config, losses, range(config.seed, config.seed + args.seeds), args.out)
+    trials = plan(config, losses, range(config.seed, config.seed + args.seeds), out)
     with bars() as progress:
         tasks = {trial.name: progress.add_task(trial.name, total=1.0) for trial in trials}
 
@@ -164,8 +181,8 @@ def _live(model: Path, comparison: Comparison) -> dict[str, Any]:
         for first in range(0, len(stream.samples), block):
             detections += detector.push(stream.samples[first : first + block])
         detections += detector.flush()
-    some_run = next(iter(comparison.scored.values()))[0].run
-    matching = match(detections, events, some_run.config.task.window)
+    task = comparison.task
+    matching = match(detections, events, task.window)
     late_ms = {d: 1000 * (detections[d].time_s - events[e].anchor_s) for e, d in matching.hits}
     return {
         "duration_s": stream.duration_s,
@@ -176,7 +193,9 @@ def _live(model: Path, comparison: Comparison) -> dict[str, Any]:
                 "time_s": detection.time_s,
                 "label": detection.label,
                 "score": detection.score,
-                "note": f"{late_ms[i]:+.0f} ms after the keyword's end" if i in late_ms else "false alarm",
+                "note": f"{late_ms[i]:+.0f} ms after {task.reporting.anchor}"
+                if i in late_ms
+                else "false alarm",
             }
             for i, detection in enumerate(detections)
         ],

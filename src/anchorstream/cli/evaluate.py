@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from anchorstream.cli.progress import loading_bar
 
 if TYPE_CHECKING:
+    from anchorstream.compare.comparison import Comparison
     from anchorstream.compare.halves import HalfAlarms
-    from anchorstream.report import SystemResult
 
 EXAMPLE = """\
 examples:
@@ -80,14 +80,14 @@ def run(args: argparse.Namespace) -> int:
                 {
                     "run": str(args.run),
                     "streams": str(conditions),
-                    "labels": _as_json(comparison.results, pages, halves),
+                    "labels": _as_json(comparison, pages, halves),
                     "confusion": found.to_dict(),
                 }
             )
         )
         return 0
     for label, results in comparison.results.items():
-        print_table(f"{label!r}, {conditions}", results)
+        print_table(f"{label!r}, {conditions}", results, comparison.task.reporting)
         chosen = results[0].operating_points[0]
         print(
             f"at the threshold chosen on dev ({chosen.threshold:.3f}): {chosen.misses} of {chosen.events} missed, "
@@ -103,21 +103,19 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _as_json(
-    results: Mapping[str, Sequence[SystemResult]],
-    pages: Mapping[str, Path],
-    halves: Mapping[str, Sequence[HalfAlarms]],
+    comparison: Comparison, pages: Mapping[str, Path], halves: Mapping[str, Sequence[HalfAlarms]]
 ) -> dict[str, Any]:
-    from anchorstream.train.scoring import FALSE_ALARM_RATES
-
+    reporting = comparison.task.reporting
     return {
         label: {
             "operating_points": [
                 {"rate": rate, **systems[0].curves[0].at_false_alarms_per_hour(rate).to_dict()}
-                for rate in FALSE_ALARM_RATES
+                for rate in reporting.false_alarm_rates
             ],
             "chosen_on_dev": systems[0].operating_points[0].to_dict(),
             **({"halves": [row.to_dict() for row in halves[label]]} if label in halves else {}),
+            **({"frame_auc": systems[0].frame_auc[0]} if systems[0].frame_auc else {}),
             "report": str(pages[label]),
         }
-        for label, systems in results.items()
+        for label, systems in comparison.results.items()
     }

@@ -22,9 +22,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--false-alarms-per-hour",
         type=float,
-        default=1.0,
         metavar="RATE",
-        help="the rate on dev that the file's threshold keeps to: 0.1, 0.5, 1 or 5 (default: 1)",
+        help="the rate on dev that the file's threshold keeps to, one of those that the task reports, such as 0.1, "
+        "0.5, 1 or 5 for keywords (default: the task's own, see docs/tasks.md)",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 

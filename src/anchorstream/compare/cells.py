@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from anchorstream.compare.halves import HalfAlarms
+from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary
 
 
@@ -35,3 +36,8 @@ def half_alarms(alarms: HalfAlarms) -> str:
         return "-"
     low, high = alarms.interval
     return f"{alarms.share:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def frame_auc(system: SystemResult) -> str:
+    """Mean over seeds of the frame-wise ROC-AUC."""
+    return f"{sum(system.frame_auc) / len(system.frame_auc):.4f}" if system.frame_auc else "-"

@@ -16,6 +16,7 @@ from anchorstream.compare.examples import pick_examples
 from anchorstream.data.clip import Split
 from anchorstream.data.corpus import Corpus
 from anchorstream.report import SystemResult, write_report
+from anchorstream.tasks import Task
 from anchorstream.train.corpus import Progress, scored_streams
 from anchorstream.train.run import Run
 from anchorstream.train.scoring import FeatureStreams
@@ -41,11 +42,13 @@ class Comparison:
         results: for each label, one result a system, the baseline first.
         scored: for each system, its runs on the streams.
         streams: the labelled streams, with their features.
+        task: what was to be detected.
     """
 
     results: dict[str, list[SystemResult]]
     scored: dict[str, list[ScoredRun]]
     streams: FeatureStreams
+    task: Task
 
 
 def compare(
@@ -69,9 +72,9 @@ def compare(
     scored = score_systems(systems, streams)
     results = {
         label: [_result(name, runs, streams, label) for name, runs in scored.items()]
-        for label in some_run.config.task.labels
+        for label in config.task.labels
     }
-    return Comparison(results, scored, streams)
+    return Comparison(results, scored, streams, config.task)
 
 
 def write_reports(
@@ -79,12 +82,16 @@ def write_reports(
 ) -> dict[str, Path]:
     """Writes one report a label, into ``folder`` itself where there is only one, and returns the paths of the pages."""
     several = len(comparison.results) > 1
+    reporting = comparison.task.reporting
+    about = {"task": comparison.task.name, "anchor": reporting.anchor, **context, **provenance()}
     return {
         label: write_report(
             folder / label.replace("/", "_") if several else folder,
             f"{title}: {label}" if several else title,
             results,
-            {**context, **provenance()},
+            about,
+            rates=reporting.false_alarm_rates,
+            headline_rates=reporting.headline_rates,
         )
         for label, results in comparison.results.items()
     }
@@ -111,4 +118,5 @@ def _result(name: str, runs: Sequence[ScoredRun], streams: FeatureStreams, label
         training=[
             {"seed": scored.run.config.seed, **row} for scored in runs for row in scored.run.training_curve()
         ],
+        frame_auc=[scored.frame_auc[label] for scored in runs if label in scored.frame_auc],
     )

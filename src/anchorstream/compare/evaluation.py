@@ -11,9 +11,6 @@ from anchorstream.metrics import Confusion, Curve, OperatingPoint, PosteriorStre
 from anchorstream.train.run import Run
 from anchorstream.train.scoring import FeatureStreams
 
-#: The false alarms per hour at which the threshold of a shipped detector is chosen, on dev.
-CHOSEN_RATE = 1.0
-
 
 @dataclass(frozen=True, eq=False)
 class ScoredRun:
@@ -24,12 +21,14 @@ class ScoredRun:
         streams: its posteriors.
         curves: for each label, misses against false alarms over all thresholds.
         decoder: its decoder, with the thresholds that were chosen on dev.
+        frame_auc: for each label, the frame-wise ROC-AUC, where the task reports it.
     """
 
     run: Run
     streams: list[PosteriorStream]
     curves: dict[str, Curve]
     decoder: DecoderSettings
+    frame_auc: dict[str, float]
 
     def at_chosen_threshold(self, label: str) -> OperatingPoint:
         """What the threshold that was chosen on dev gives on these streams."""
@@ -48,14 +47,17 @@ class ScoredRun:
         )
 
 
-def chosen_decoder(run: Run, rate: float = CHOSEN_RATE) -> DecoderSettings:
+def chosen_decoder(run: Run, rate: float | None = None) -> DecoderSettings:
     """The task's decoder with the thresholds that keep to ``rate`` false alarms per hour on dev.
+
+    ``None`` is the rate of the task.
 
     Raises:
         ValueError: if the run has not finished, or dev was not scored at that rate.
     """
     if run.summary is None:
         raise ValueError(f"{run.folder} holds a run that has not finished: train it again to resume it")
+    rate = run.config.task.reporting.chosen_rate if rate is None else rate
     thresholds = {}
     for label, points in run.summary["dev_operating_points"].items():
         by_rate = {point["rate"]: point["threshold"] for point in points}
@@ -71,8 +73,13 @@ def score_run(run: Run, streams: FeatureStreams) -> ScoredRun:
     task = run.config.task
     decoder = chosen_decoder(run)
     scored = streams.posteriors(run.model())
+    areas = {label: streams.frame_auc(scored, label) for label in task.labels if task.reporting.frame_auc}
     return ScoredRun(
-        run, scored, {label: sweep(scored, label, decoder, task.window) for label in task.labels}, decoder
+        run=run,
+        streams=scored,
+        curves={label: sweep(scored, label, decoder, task.window) for label in task.labels},
+        decoder=decoder,
+        frame_auc={label: area for label, area in areas.items() if area is not None},
     )
 
 

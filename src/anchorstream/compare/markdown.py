@@ -9,6 +9,7 @@ from anchorstream.compare import cells
 from anchorstream.metrics import garwood
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary, summarise
+from anchorstream.tasks import Reporting
 from anchorstream.train.run import write_beside
 
 RESULTS_FILE = "results.md"
@@ -18,7 +19,7 @@ def write_markdown(
     folder: Path,
     results: Mapping[str, Sequence[SystemResult]],
     context: Mapping[str, str],
-    rates: Sequence[float],
+    reporting: Reporting,
 ) -> Path:
     """Writes ``results.md``: the context, and for each label a table of the systems at each false-alarm rate.
 
@@ -26,17 +27,18 @@ def write_markdown(
         folder: where to; it must be there.
         results: for each label the systems, the baseline first.
         context: what else is to be said, a line each, such as the command and the date.
-        rates: false alarms per hour.
+        reporting: the operating points of the task.
     """
     lines = [f"- {name}: {value}" for name, value in context.items()]
     for label, systems in results.items():
-        lines += ["", f"### {label}", "", *_table(systems, rates), "", _footnote(systems)]
+        lines += ["", f"### {label}", "", *_table(systems, reporting), "", _footnote(systems)]
     path = folder / RESULTS_FILE
     write_beside(path, "\n".join(lines) + "\n")
     return path
 
 
-def _table(systems: Sequence[SystemResult], rates: Sequence[float]) -> list[str]:
+def _table(systems: Sequence[SystemResult], reporting: Reporting) -> list[str]:
+    rates = reporting.headline_rates
     head = ["loss"]
     for rate in rates:
         head += [
@@ -45,6 +47,8 @@ def _table(systems: Sequence[SystemResult], rates: Sequence[float]) -> list[str]
             f"against {systems[0].name}, points",
             "latency P50 / P90",
         ]
+    if reporting.frame_auc:
+        head += ["frame ROC-AUC"]
     rows = [head, ["---"] * len(head)]
     for system in systems:
         row = [system.name]
@@ -56,11 +60,18 @@ def _table(systems: Sequence[SystemResult], rates: Sequence[float]) -> list[str]
                 cells.difference(summary),
                 cells.latency(summary),
             ]
+        if reporting.frame_auc:
+            row += [cells.frame_auc(system)]
         rows.append(row)
     rows_chosen = [_at_chosen_threshold(system) for system in systems if system.operating_points]
     table = ["| " + " | ".join(row) + " |" for row in rows]
     if rows_chosen:
-        table += ["", "At the threshold that was chosen on dev for 1 false alarm per hour:", ""]
+        plural = "" if reporting.chosen_rate == 1 else "s"
+        table += [
+            "",
+            f"At the threshold that was chosen on dev for {reporting.chosen_rate:g} false alarm{plural} per hour:",
+            "",
+        ]
         table += ["| loss | missed | false alarms per hour [95%] |", "| --- | --- | --- |", *rows_chosen]
     return table
 

@@ -114,7 +114,7 @@ def _recordings_of(
             f"{folder}: positive/ holds one keyword, {len(keywords)} were asked for ({', '.join(keywords)}); "
             f"a {MANIFEST_NAME} can label several"
         )
-    scan = scan_folder(folder, keyword=keywords[0]) if keywords else scan_folder(folder)
+    scan = scan_folder(folder, keyword=keywords[0]) if keywords else scan_folder(folder, any_speech=True)
     return scan.recordings, scan.ignored, scan.notes
 
 

@@ -37,7 +37,7 @@ class FolderScan:
     notes: tuple[str, ...]
 
 
-def scan_folder(folder: Path, keyword: str = "keyword") -> FolderScan:
+def scan_folder(folder: Path, keyword: str = "keyword", *, any_speech: bool = False) -> FolderScan:
     """Lists the recordings of a folder and splits them into train, dev and test.
 
     Sub-folders of ``positive`` and ``negative`` are speakers (``positive/anna/*.wav``); the same name in
@@ -49,9 +49,11 @@ def scan_folder(folder: Path, keyword: str = "keyword") -> FolderScan:
         folder: holds ``positive/`` (recordings of the keyword) and optionally ``negative/`` (other speech)
             and ``noise/`` (no speech).
         keyword: the label of what ``positive/`` holds.
+        any_speech: whether ``negative/`` alone will do, where no keyword is to be told from other speech.
 
     Raises:
-        FolderError: if the folder is missing or ``positive/`` holds no sound file.
+        FolderError: if the folder is missing or ``positive/`` holds no sound file; with ``any_speech``, if
+            ``negative/`` holds none either.
     """
     if not folder.is_dir():
         raise FolderError(f"{folder}: there is no such folder; {_expected()}")
@@ -65,12 +67,15 @@ def scan_folder(folder: Path, keyword: str = "keyword") -> FolderScan:
                 ignored.append(Skipped(relative.as_posix(), f"is none of {' '.join(AUDIO_ENDINGS)}"))
                 continue
             recordings.append(_recording(relative, kind, keyword))
-    if not any(recording.kind == "keyword" for recording in recordings):
+    kinds = {recording.kind for recording in recordings}
+    if any_speech and not kinds - {"noise"}:
+        raise FolderError(f"{folder}: no sound file in positive/ or negative/; {_expected()}")
+    if not any_speech and "keyword" not in kinds:
         raise FolderError(f"{folder}: no sound file in {folder / 'positive'}; {_expected()}")
     recordings, notes = _forget_too_few_speakers(recordings)
-    if not any(recording.kind == "speech" for recording in recordings):
+    if not any_speech and "speech" not in kinds:
         notes.append("negative/ holds nothing: no other speech, so false alarms on speech are not measured")
-    if not any(recording.kind == "noise" for recording in recordings):
+    if "noise" not in kinds:
         notes.append("noise/ holds nothing: synthetic noise stands in")
     splits = _split_by_group(recordings)
     return FolderScan(
@@ -103,14 +108,17 @@ def _group(recording: Recording) -> str:
 
 def _forget_too_few_speakers(recordings: Sequence[Recording]) -> tuple[list[Recording], list[str]]:
     """Fewer than three speakers of the keyword cannot fill three splits: then each file goes its own way."""
-    positive = [recording for recording in recordings if recording.kind == "keyword"]
+    # Where any speech will do, there may be no keyword.
+    kind = "keyword" if any(recording.kind == "keyword" for recording in recordings) else "speech"
+    positive = [recording for recording in recordings if recording.kind == kind]
     speakers = {recording.speaker for recording in positive} - {None}
     if len({_group(recording) for recording in positive}) >= len(SPLITS):
         unknown = sum(recording.speaker is None for recording in positive)
-        note = f"the speaker of {unknown} keyword recordings is not known: they are split by file"
+        note = f"the speaker of {unknown} {kind} recordings is not known: they are split by file"
         return list(recordings), [note] if unknown else []
+    name = "positive" if kind == "keyword" else "negative"
     note = (
-        f"positive/ has {len(speakers)} speaker(s), too few to share out to {len(SPLITS)} splits: "
+        f"{name}/ has {len(speakers)} speaker(s), too few to share out to {len(SPLITS)} splits: "
         "split by file, so the test hears voices of the training and its figures flatter"
     )
     return [replace(recording, speaker=None) for recording in recordings], [note]

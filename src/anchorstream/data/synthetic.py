@@ -89,17 +89,18 @@ def synthetic_corpus(
     synthesizer itself.
 
     Args:
-        keywords: English words or phrases, each of which becomes the label of its clips.
+        keywords: English words or phrases, each of which becomes the label of its clips; none for other speech
+            and noise alone.
         seed: where chance comes from.
         size: how much; by default 600 clips of each keyword, 1,500 of other speech and 25 of noise to train
         on.
         progress: called with (clips done, clips) after each clip.
 
     Raises:
-        ValueError: if there is no keyword, one is empty, or nothing can be said without one.
+        ValueError: if a keyword is empty, or nothing can be said without one.
         ImportError: if eSpeak NG is not installed; the message says how to.
     """
-    if not keywords or any(not any(map(str.isalpha, keyword)) for keyword in keywords):
+    if any(not any(map(str.isalpha, keyword)) for keyword in keywords):
         raise ValueError(f"keywords must be words that can be spoken, got {list(keywords)}")
     size = size or SyntheticSize()
     classes = len(COLOURS) + 2

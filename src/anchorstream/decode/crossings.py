@@ -12,12 +12,13 @@ def crossings(
     refractory_frames: int,
     release: float = 1.0,
     begin: int = 0,
+    release_frames: int = 1,
 ) -> NDArray[np.intp]:
     """The frames at which a label fires.
 
     Frame t fires if ``smoothed[t] >= threshold`` and the label is armed. It is armed at ``begin``; after a
-    detection at d it is armed again from frame ``max(d + refractory_frames, r + 1)`` on, where r is the first
-    frame after d with ``smoothed[r] < release * threshold``.
+    detection at d it is armed again from frame ``max(d + refractory_frames, r + 1)`` on, where r is the last of the
+    first ``release_frames`` frames in a row after d with ``smoothed < release * threshold``.
 
     Args:
         smoothed: (T,) smoothed posteriors of one label, finite.
@@ -25,6 +26,7 @@ def crossings(
         refractory_frames: smallest distance between two detections.
         release: share of the threshold, in (0, 1].
         begin: no frame before this one fires.
+        release_frames: how many frames in a row must be low, at least 1.
 
     Returns:
         (D,) frame indices, ascending.
@@ -36,11 +38,15 @@ def crossings(
     """
     high = np.flatnonzero(smoothed >= threshold)
     low = high if release == 1.0 else np.flatnonzero(smoothed >= release * threshold)
-    return crossings_at(high, low, refractory_frames, begin)
+    return crossings_at(high, low, refractory_frames, begin, release_frames)
 
 
 def crossings_at(
-    high: NDArray[np.intp], low: NDArray[np.intp], refractory_frames: int, begin: int = 0
+    high: NDArray[np.intp],
+    low: NDArray[np.intp],
+    refractory_frames: int,
+    begin: int = 0,
+    release_frames: int = 1,
 ) -> NDArray[np.intp]:
     """`crossings` from index lists: the frames at or above the threshold, and at or above the release.
 
@@ -54,7 +60,7 @@ def crossings_at(
         return high
 
     # A run is a stretch of `low` without a release in it: at most one detection comes out of each.
-    run_last = low[np.flatnonzero(np.diff(low, append=low[-1] + 2) > 1)]
+    run_last = low[np.flatnonzero(np.diff(low, append=low[-1] + release_frames + 1) > release_frames)]
     run_of_high = np.searchsorted(run_last, high)
     is_first = np.diff(run_of_high, prepend=-1) > 0
     first = high[is_first]
@@ -62,7 +68,7 @@ def crossings_at(
         return first
 
     # The refractory time reaches into a later run: go from detection to detection.
-    release_after = run_last[run_of_high] + 1
+    release_after = run_last[run_of_high] + release_frames
     found = []
     i, n = 0, len(high)
     while i < n:

@@ -65,6 +65,7 @@ class Decoder:
         self._thresholds = [settings.threshold_of(label) for label in self.labels]
         self._smoothing_frames = settings.smoothing_frames(clock.hop_s)
         self._refractory_frames = settings.refractory_frames(clock.hop_s)
+        self._release_frames = settings.release_frames(clock.hop_s)
         self.reset()
 
     def reset(self) -> None:
@@ -74,6 +75,7 @@ class Decoder:
         self._history = np.zeros((self._smoothing_frames - 1, count))
         self._armed_from = [0] * count  # the first frame after the refractory time
         self._released = [True] * count
+        self._low_frames = [0] * count  # in a row, up to now, while not released
 
     def push(self, posteriors: ArrayLike) -> list[Detection]:
         """Takes the next frames and returns the detections among them, in order of time.
@@ -115,14 +117,26 @@ class Decoder:
         threshold, release = self._thresholds[index], self.settings.release
         begin = max(0, self._armed_from[index] - self._frame)
         if not self._released[index]:
-            below = smoothed < release * threshold
-            if not below.any():
+            released_at = self._wait_for_release(smoothed < release * threshold, index)
+            if released_at is None:
                 return []
-            self._released[index] = True
-            begin = max(begin, int(below.argmax()) + 1)
-        frames: list[int] = crossings(smoothed, threshold, self._refractory_frames, release, begin).tolist()
+            begin = max(begin, released_at + 1)
+        frames: list[int] = crossings(
+            smoothed, threshold, self._refractory_frames, release, begin, self._release_frames
+        ).tolist()
         if frames:
             last = frames[-1]
             self._armed_from[index] = self._frame + last + self._refractory_frames
-            self._released[index] = bool((smoothed[last:] < release * threshold).any())
+            self._released[index], self._low_frames[index] = False, 0
+            self._wait_for_release(smoothed[last:] < release * threshold, index)
         return frames
+
+    def _wait_for_release(self, low: np.ndarray[tuple[int], np.dtype[np.bool_]], index: int) -> int | None:
+        """The first of these frames with which label ``index`` has been low for long enough, if there is one."""
+        # Between frames that are not low lie runs of low ones; the first run began before this chunk.
+        edges = np.concatenate([[-1 - self._low_frames[index]], np.flatnonzero(~low), [len(low)]])
+        runs = np.diff(edges) - 1
+        long_enough = np.flatnonzero(runs >= self._release_frames)
+        self._released[index] = len(long_enough) > 0
+        self._low_frames[index] = 0 if self._released[index] else int(runs[-1])
+        return int(edges[long_enough[0]]) + self._release_frames if self._released[index] else None

@@ -17,8 +17,8 @@ class DecoderSettings:
 
     A label fires at the first frame at which its smoothed posterior is at least ``threshold`` while it is
     armed. It is armed at the start of a stream; after a detection it is armed again once ``refractory_s``
-    has passed *and* the smoothed posterior has, since the detection, been below ``release * threshold`` for
-    at least one frame.
+    has passed *and* the smoothed posterior has, since the detection, been below ``release * threshold``
+    without a break for ``release_s``, at least one frame.
 
     Args:
         threshold: positive; one number, or one for each label. Above 1 a posterior never fires.
@@ -26,6 +26,8 @@ class DecoderSettings:
         refractory_s: seconds after a detection in which the same label cannot fire again.
         release: share of the threshold, in (0, 1], below which the smoothed posterior must fall before the
             label is armed again.
+        release_s: for how long it must stay there: a hang-over. A dip that is shorter, such as a pause between two
+            words, belongs to what was detected; at least one frame is always taken.
 
     Raises:
         ValueError: if a value lies outside its range.
@@ -33,13 +35,14 @@ class DecoderSettings:
 
     Example:
         >>> DecoderSettings.from_dict({"threshold": 0.7}).to_dict()
-        {'threshold': 0.7, 'smoothing_s': 0.0, 'refractory_s': 1.0, 'release': 1.0}
+        {'threshold': 0.7, 'smoothing_s': 0.0, 'refractory_s': 1.0, 'release': 1.0, 'release_s': 0.0}
     """
 
     threshold: float | Mapping[str, float] = 0.5
     smoothing_s: float = 0.0
     refractory_s: float = 1.0
     release: float = 1.0
+    release_s: float = 0.0
 
     def __post_init__(self) -> None:
         if isinstance(self.threshold, Mapping):
@@ -50,7 +53,7 @@ class DecoderSettings:
             object.__setattr__(self, "threshold", copy)
         else:
             object.__setattr__(self, "threshold", _number("threshold", self.threshold))
-        for name in ("smoothing_s", "refractory_s", "release"):
+        for name in ("smoothing_s", "refractory_s", "release", "release_s"):
             object.__setattr__(self, name, _number(name, getattr(self, name)))
 
         thresholds = self.threshold if isinstance(self.threshold, Mapping) else {"": self.threshold}
@@ -58,10 +61,9 @@ class DecoderSettings:
             if not threshold > 0:
                 where = f"threshold[{label!r}]" if label else "threshold"
                 raise ValueError(f"{where} must be positive, got {threshold}")
-        if self.smoothing_s < 0:
-            raise ValueError(f"smoothing_s must be at least 0 seconds, got {self.smoothing_s}")
-        if self.refractory_s < 0:
-            raise ValueError(f"refractory_s must be at least 0 seconds, got {self.refractory_s}")
+        for name in ("smoothing_s", "refractory_s", "release_s"):
+            if getattr(self, name) < 0:
+                raise ValueError(f"{name} must be at least 0 seconds, got {getattr(self, name)}")
         if not 0 < self.release <= 1:
             raise ValueError(f"release must lie in (0, 1], got {self.release}")
 
@@ -84,6 +86,10 @@ class DecoderSettings:
     def refractory_frames(self, hop_s: float) -> int:
         """The smallest distance in frames between two detections of one label."""
         return max(0, math.ceil(self.refractory_s / hop_s - _ROUNDING_FRAMES))
+
+    def release_frames(self, hop_s: float) -> int:
+        """For how many frames in a row a label must be low to be armed again, at least 1."""
+        return max(1, math.ceil(self.release_s / hop_s - _ROUNDING_FRAMES))
 
     def to_dict(self) -> dict[str, Any]:
         """The settings as JSON-ready values; ``from_dict`` takes them back."""

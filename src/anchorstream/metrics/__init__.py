@@ -1,5 +1,6 @@
 """Scoring: events, matching, intervals, operating points and curves. numpy only."""
 
+from anchorstream.metrics.auc import roc_auc
 from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired_cluster_bootstrap
 from anchorstream.metrics.confusion import Confusion, confusion
 from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint
@@ -27,6 +28,7 @@ __all__ = [
     "garwood",
     "match",
     "paired_cluster_bootstrap",
+    "roc_auc",
     "sweep",
     "wilson",
 ]

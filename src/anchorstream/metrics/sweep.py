@@ -27,7 +27,7 @@ def sweep(
     Args:
         streams: scored one at a time, then summed.
         label: which label; events of other labels are background to it.
-        settings: smoothing, refractory time and release. Its threshold is one of those visited.
+        settings: smoothing, refractory time, release and its length. Its threshold is one of those visited.
         window: how far from an event a detection may lie to be its hit.
         thresholds: (S,) positive; ``None`` chooses about two hundred from the peaks of the posteriors, up
             to one at which nothing fires.
@@ -85,6 +85,7 @@ class _Scored:
         self.clock = stream.clock
         self.hop_s, self.delay_s = stream.hop_s, stream.delay_s
         self.refractory_frames = settings.refractory_frames(stream.hop_s)
+        self.release_frames = settings.release_frames(stream.hop_s)
         self.smoothed: NDArray[np.float64] = smooth(
             stream.posteriors[:, stream.column(label)], settings.smoothing_frames(stream.hop_s)
         )
@@ -101,13 +102,13 @@ class _Scored:
         return np.array([self.smoothed[span].max(initial=0.0) for span in self._spans()], dtype=np.float64)
 
     def background_peaks(self) -> NDArray[np.float64]:
-        """(N,) the highest smoothed posteriors outside all windows, one for each refractory time."""
+        """(N,) the highest smoothed posteriors outside all windows, one for each stretch that fires once."""
         if not len(self.smoothed):
             return np.zeros(0)
         outside = self.smoothed.copy()
         for span in self._spans():
             outside[span] = 0.0
-        block = max(1, self.refractory_frames)
+        block = max(self.refractory_frames, self.release_frames)
         return np.asarray(np.maximum.reduceat(outside, np.arange(0, len(outside), block)), dtype=np.float64)
 
     def score(
@@ -129,7 +130,8 @@ class _Scored:
             else:
                 keep = low_values >= release * threshold
                 low, low_values = low[keep], low_values[keep]
-            frames = crossings_at(high, low, self.refractory_frames).astype(np.float64)
+            found_at = crossings_at(high, low, self.refractory_frames, release_frames=self.release_frames)
+            frames = found_at.astype(np.float64)
             times_s = frames * self.hop_s + self.delay_s
             found = self.windows.match(times_s)
             hit = found >= 0

@@ -27,7 +27,13 @@ _KINDS = ("miss", "false alarm", "hit")
 
 
 def write_report(
-    out_dir: Path, title: str, systems: Sequence[SystemResult], context: Mapping[str, object]
+    out_dir: Path,
+    title: str,
+    systems: Sequence[SystemResult],
+    context: Mapping[str, object],
+    *,
+    rates: Sequence[float] = RATES,
+    headline_rates: Sequence[float] = HEADLINE_RATES,
 ) -> Path:
     """Writes ``report.html`` and ``report.json`` and returns the path of the page.
 
@@ -37,29 +43,33 @@ def write_report(
         systems: the first one is the one that the others are compared with.
         context: what else is to be said (command, date, seed, versions, data, audit): values, lists, or
             mappings of them, in the order in which they are to stand.
+        rates: false alarms per hour of all operating points, ascending.
+        headline_rates: those of them in the table at the top; latency is stated at the first.
 
     Raises:
-        ValueError: if there is no system, or two have the same name.
+        ValueError: if there is no system, two have the same name, or a rate at the top is none of the others.
         OSError: if the files cannot be written.
     """
     names = [system.name for system in systems]
     if not names or len(set(names)) != len(names):
         raise ValueError(f"a report needs one or more systems with different names, got {names}")
+    if not headline_rates or set(headline_rates) - set(rates):
+        raise ValueError(f"headline_rates must be among the rates {list(rates)}, got {list(headline_rates)}")
     rows = {
         rate: [summarise(system, rate, systems[0] if i else None) for i, system in enumerate(systems)]
-        for rate in RATES
+        for rate in rates
     }
     page = (
         environment()
         .get_template("report.html.j2")
         .render(
             title=title,
-            verdict=verdict(rows[HEADLINE_RATES[0]]),
-            rates=RATES,
-            headline_rates=HEADLINE_RATES,
+            verdict=verdict(rows[headline_rates[0]]),
+            rates=rates,
+            headline_rates=headline_rates,
             rows=rows,
             systems=systems,
-            pictures=_pictures(systems),
+            pictures=_pictures(systems, rates, headline_rates[0]),
             training=_training(systems),
             examples=_examples(systems),
             context=context,
@@ -101,11 +111,13 @@ def verdict(rows: Sequence[Summary]) -> str:
     )
 
 
-def _pictures(systems: Sequence[SystemResult]) -> dict[str, Markup]:
+def _pictures(
+    systems: Sequence[SystemResult], rates: Sequence[float], latency_rate: float
+) -> dict[str, Markup]:
     with drawing():
         return {
-            "det": Markup(to_svg(det_figure(systems), "Miss rate against false alarms per hour")),
-            "latency": Markup(to_svg(latency_figure(systems, HEADLINE_RATES[0]), "Latency distribution")),
+            "det": Markup(to_svg(det_figure(systems, rates), "Miss rate against false alarms per hour")),
+            "latency": Markup(to_svg(latency_figure(systems, latency_rate), "Latency distribution")),
         }
 
 
@@ -138,7 +150,7 @@ def _document(
 ) -> dict[str, Any]:
     return {
         "title": title,
-        "summary": [row.to_dict() for rate in RATES for row in rows[rate]],
+        "summary": [row.to_dict() for of_rate in rows.values() for row in of_rate],
         "systems": [
             {
                 "name": system.name,
@@ -149,7 +161,7 @@ def _document(
                 "seeds": [
                     {
                         "operating_points": {
-                            f"{rate:g}": curve.at_false_alarms_per_hour(rate).to_dict() for rate in RATES
+                            f"{rate:g}": curve.at_false_alarms_per_hour(rate).to_dict() for rate in rows
                         },
                         "events": len(curve.events),
                         "hours": curve.hours,
@@ -160,6 +172,7 @@ def _document(
                     for curve in system.curves
                 ],
                 "training": system.training,
+                "frame_auc": system.frame_auc,
             }
             for system in systems
         ],

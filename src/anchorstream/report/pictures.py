@@ -14,15 +14,16 @@ from anchorstream.report.result import SystemResult
 from anchorstream.report.style import LINES, MUTED, colour_of, drawing, legend_name, new_figure, save
 from anchorstream.report.summary import latencies_at, miss_interval, speakers_of
 
-_RATES_PER_HOUR = np.geomspace(0.1, 30, 100)
+# A curve is drawn at this many false-alarm rates, from the least that is reported to this many times the greatest.
+_STEPS, _BEYOND = 100, 6
 _BAND_EVERY = 3  # an interval is a bootstrap: not at every rate
 _FASTEST_S, _SLOWEST_S = -0.5, 2.0
 
 
-def plot_det(systems: Sequence[SystemResult], path: Path) -> None:
-    """Writes a picture of misses against false alarms per hour; the suffix of ``path`` says the format."""
+def plot_det(systems: Sequence[SystemResult], path: Path, rates: Sequence[float] = (0.1, 5.0)) -> None:
+    """Writes misses against false alarms per hour, around ``rates``; the suffix of ``path`` says the format."""
     with drawing():
-        save(det_figure(systems), path)
+        save(det_figure(systems, rates), path)
 
 
 def plot_latency(systems: Sequence[SystemResult], path: Path, rate: float = 1.0) -> None:
@@ -31,45 +32,46 @@ def plot_latency(systems: Sequence[SystemResult], path: Path, rate: float = 1.0)
         save(latency_figure(systems, rate), path)
 
 
-def det_figure(systems: Sequence[SystemResult]) -> Figure:
+def det_figure(systems: Sequence[SystemResult], rates: Sequence[float]) -> Figure:
     """Miss rate against false alarms per hour: mean over seeds, 95% band, each seed as a thin line."""
+    per_hour = np.geomspace(min(rates), _BEYOND * max(rates), _STEPS)
     figure, axes = new_figure()
     highest = 0.0
     for index, system in enumerate(systems):
         colour, speakers = colour_of(index), speakers_of(system)
-        by_rate = [np.isnan(latencies_at(system, rate)) for rate in _RATES_PER_HOUR]
+        by_rate = [np.isnan(latencies_at(system, rate)) for rate in per_hour]
         if not by_rate[0].shape[1]:
             continue
         of_seeds = np.array([missed.mean(axis=1) for missed in by_rate])
         mean = of_seeds.mean(axis=1)
         band = np.array([miss_interval(missed, speakers) for missed in by_rate[::_BAND_EVERY]])
         axes.fill_between(
-            _RATES_PER_HOUR[::_BAND_EVERY], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
+            per_hour[::_BAND_EVERY], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
         )
         if len(system.curves) > 1:
-            axes.plot(_RATES_PER_HOUR, of_seeds, color=colour, alpha=0.3, linewidth=0.7)
-        axes.plot(_RATES_PER_HOUR, mean, color=colour, label=legend_name(system.name))
+            axes.plot(per_hour, of_seeds, color=colour, alpha=0.3, linewidth=0.7)
+        axes.plot(per_hour, mean, color=colour, label=legend_name(system.name))
         highest = max(highest, float(band[len(band) // 3 :, 1].max()), float(mean.max()))
     axes.set_xscale("log")
-    axes.set_xlim(_RATES_PER_HOUR[0], _RATES_PER_HOUR[-1])
+    axes.set_xlim(per_hour[0], per_hour[-1])
     axes.set_ylim(0, min(1.0, max(0.05, 1.08 * highest)))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda rate, _: f"{rate:g}"))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     axes.set_xlabel("false alarms per hour")
     axes.set_ylabel("events missed")
-    _mark_too_little_audio(axes, systems)
+    _mark_too_little_audio(axes, systems, per_hour[0])
     _legend(figure, axes)
     return figure
 
 
-def _mark_too_little_audio(axes: Axes, systems: Sequence[SystemResult]) -> None:
+def _mark_too_little_audio(axes: Axes, systems: Sequence[SystemResult], least_per_hour: float) -> None:
     """Left of one false alarm in all the audio, a curve is flat because nothing rarer can be counted."""
     hours = min(curve.hours for system in systems for curve in system.curves)
-    if hours > 0 and 1 / hours > _RATES_PER_HOUR[0]:
-        axes.axvspan(_RATES_PER_HOUR[0], 1 / hours, color=LINES, alpha=0.35, linewidth=0, zorder=0)
-        if 1 / hours > 0.5:  # wide enough for words
+    if hours > 0 and 1 / hours > least_per_hour:
+        axes.axvspan(least_per_hour, 1 / hours, color=LINES, alpha=0.35, linewidth=0, zorder=0)
+        if 1 / hours > 5 * least_per_hour:  # wide enough for words
             axes.text(
-                _RATES_PER_HOUR[0] * 1.1,
+                least_per_hour * 1.1,
                 0.03,
                 f"fewer than one\nin {hours:.2g} h of audio",
                 transform=axes.get_xaxis_transform(),

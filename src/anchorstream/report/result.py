@@ -65,6 +65,7 @@ class SystemResult:
         examples: pieces of streams to look at and listen to.
         training: rows of the training log; "epoch" is the horizontal axis, "seed" (optional) tells the
             lines apart, every other number is drawn.
+        frame_auc: the frame-wise ROC-AUC, one for each seed, where it is to be reported.
 
     Raises:
         ValueError: if there is no curve, or the curves are not about the same label and events.
@@ -75,6 +76,7 @@ class SystemResult:
     operating_points: Sequence[OperatingPoint] = ()
     examples: Sequence[Example] = ()
     training: Sequence[Mapping[str, object]] = ()
+    frame_auc: Sequence[float] = ()
 
     def __post_init__(self) -> None:
         if not self.curves:

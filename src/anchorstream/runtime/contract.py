@@ -167,9 +167,10 @@ def _check_decoder(contract: Contract) -> None:
         raise ContractError(
             f"the contract's decoder smooths over {settings.smoothing_s:g} s, which is more than can be kept"
         )
-    if settings.refractory_s > _MOST_REFRACTORY_S:
+    quiet_s = max(settings.refractory_s, settings.release_s)
+    if quiet_s > _MOST_REFRACTORY_S:
         raise ContractError(
-            f"the contract's decoder must be quiet for at most {_MOST_REFRACTORY_S} s, got {settings.refractory_s:g}"
+            f"the contract's decoder must be quiet for at most {_MOST_REFRACTORY_S} s, got {quiet_s:g}"
         )
 
 

@@ -6,15 +6,19 @@ the whole keyword known, so a network that has heard half a phrase is taught to 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.data.clip import Stream
+from anchorstream.data.corpus import Corpus
+from anchorstream.data.mix_settings import MixSettings
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import Event, MatchWindow
+from anchorstream.tasks.task import Reporting
 
 
 @dataclass(frozen=True)
@@ -36,6 +40,7 @@ class KeywordTask:
         ValueError: if no keyword is given, one is given twice, or a time is negative.
     """
 
+    name: Literal["keyword"] = field(default="keyword", kw_only=True)
     keywords: tuple[str, ...] = ("computer",)
     label_before_s: float = 0.0
     label_after_s: float = 0.4
@@ -74,6 +79,20 @@ class KeywordTask:
     def decoder(self) -> DecoderSettings:
         """How posteriors become detections, but for the threshold, which is chosen on dev."""
         return DecoderSettings(smoothing_s=self.smoothing_s, refractory_s=self.refractory_s)
+
+    @property
+    def scored_mix(self) -> MixSettings:
+        """Mostly other speech: false alarms are counted in the hours without an event."""
+        return MixSettings(room_probability=0.0, event_share=0.2)
+
+    @property
+    def reporting(self) -> Reporting:
+        """Few false alarms an hour: each of them wakes somebody up."""
+        return Reporting(anchor="the keyword's end")
+
+    def prepare(self, corpus: Corpus, source: str) -> Corpus:
+        """The corpus as it is: that the keywords have recordings is checked while it is loaded."""
+        return corpus
 
     def events(self, stream: Stream) -> list[Event]:
         """What a perfect detector finds in ``stream``: one event a keyword, anchored at its end."""

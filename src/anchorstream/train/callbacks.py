@@ -9,7 +9,7 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from anchorstream.tasks import KeywordTask
+from anchorstream.tasks import Task
 from anchorstream.train.engine import DetectorTraining
 from anchorstream.train.scoring import FeatureStreams, mean_miss_rate
 
@@ -27,7 +27,7 @@ class DevScore(pl.Callback):
     distributed run computes the same figures, so none waits for another.
     """
 
-    def __init__(self, task: KeywordTask, streams: FeatureStreams) -> None:
+    def __init__(self, task: Task, streams: FeatureStreams) -> None:
         self._task, self._streams = task, streams
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

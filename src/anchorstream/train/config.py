@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import torch
 import yaml
@@ -16,10 +16,17 @@ from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
 from anchorstream.models.registry import MODELS, build_model
-from anchorstream.tasks import KeywordTask
+from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
 
 #: The value of ``data`` that stands for synthetic speech made in memory.
 SYNTHETIC = "synthetic"
+
+
+# Options are checked against the task that `name` chooses.
+if TYPE_CHECKING:
+    _AnyTask = Task
+else:
+    _AnyTask = Annotated[Union[tuple(TASKS.values())], Field(discriminator="name")]  # noqa: UP007
 
 
 class ConfigError(ValueError):
@@ -82,7 +89,7 @@ class Config(_Section):
     """A whole run. ``recipes/keyword.yaml`` shows every field with its reason."""
 
     data: str = SYNTHETIC
-    task: KeywordTask = KeywordTask()
+    task: _AnyTask = Field(default_factory=TASKS[DEFAULT_TASK])
     mix: MixSettings = MixSettings()
     augment: AugmentSettings = AugmentSettings()
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
@@ -121,8 +128,12 @@ class Config(_Section):
 
     @field_validator("task", mode="before")
     @classmethod
-    def _no_unknown_task_option(cls, value: object) -> object:
-        return _refuse_unknown(value, KeywordTask)
+    def _no_unknown_task_or_option(cls, value: object) -> object:
+        if not isinstance(value, Mapping):
+            return value
+        name = _one_of(str(value.get("name", DEFAULT_TASK)), TASKS, "task")
+        _refuse_unknown(value, TASKS[name])
+        return {**value, "name": name}
 
     @field_validator("mix", mode="before")
     @classmethod
@@ -239,7 +250,10 @@ def _hint(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
 
 def _describe(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
-        where = ".".join(str(part) for part in problem["loc"]) or "the recipe"
+        first, *below = problem["loc"] or ("the recipe",)
+        # Under `task`, pydantic puts the one that was chosen.
+        below = below[1:] if first == "task" and below[:1] and below[0] in TASKS else below
+        where = ".".join(map(str, [first, *below]))
         if problem["type"] == "extra_forbidden":
             yield f"{where}: unknown key{_hint(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from anchorstream.data.clip import Split, Stream
 from anchorstream.data.corpus import Corpus, load_corpus
-from anchorstream.data.mix import MixSettings, StreamMixer, evaluation_streams
+from anchorstream.data.mix import StreamMixer, evaluation_streams
+from anchorstream.data.mix_settings import MixSettings
 from anchorstream.data.rooms import make_rooms
 from anchorstream.data.utterance import HALVES, half_in
-from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.config import SYNTHETIC, Config, ConfigError
 
 Progress = Callable[[int, int], None]
 
@@ -19,15 +21,18 @@ _PER_HALF_S = 30.0
 
 
 def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
-    """Loads or makes the corpus of ``config``; calls ``progress`` with (done, total)."""
-    keywords = config.task.keywords
+    """Loads or makes the corpus of ``config``, as its task wants it; calls ``progress`` with (done, total)."""
+    task = config.task
     if config.data == SYNTHETIC:
         # Imported here: recordings of one's own need no eSpeak NG.
         from anchorstream.data.synthetic import synthetic_corpus
 
         # One corpus for every training seed: seeds are to differ in their training, not in their test.
-        return synthetic_corpus(keywords, seed=0, progress=progress)
-    return load_corpus(Path(config.data).expanduser(), keywords=keywords, progress=progress)
+        corpus = synthetic_corpus(task.keywords, seed=0, progress=progress)
+    else:
+        folder = Path(config.data).expanduser()
+        corpus = load_corpus(folder, keywords=task.keywords or None, progress=progress)
+    return task.prepare(corpus, config.data)
 
 
 def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
@@ -35,7 +40,7 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
     rooms = make_rooms(config.rooms, seed=config.seed) if config.mix.room_probability > 0 else []
     return StreamMixer(
         corpus.select(split="train"),
-        targets=config.task.keywords,
+        targets=config.task.labels,
         settings=config.mix,
         seed=config.seed,
         rooms=rooms,
@@ -47,20 +52,25 @@ def scored_streams(
     config: Config, corpus: Corpus, split: Split, *, snr_db: float, hours: float, seed: int = 0
 ) -> Sequence[Stream]:
     """The streams of a split at one noise level. The same for every run on the same data, so that runs compare."""
-    # Mostly other speech: false alarms are counted in the hours without an event.
-    settings = MixSettings(snr_db=(snr_db, snr_db), room_probability=0.0, event_share=0.2)
+    settings = replace(config.task.scored_mix, snr_db=(snr_db, snr_db))
     return evaluation_streams(
-        corpus.select(split=split), targets=config.task.keywords, settings=settings, seed=seed, hours=hours
+        corpus.select(split=split), targets=config.task.labels, settings=settings, seed=seed, hours=hours
     )
 
 
 def half_streams(
     config: Config, corpus: Corpus, split: Split, *, snr_db: float, seed: int = 0
 ) -> list[Stream]:
-    """Streams of halves of keywords and as much other speech, until each recording's two halves came up."""
+    """Streams of halves of keywords and as much other speech, until each recording's two halves came up.
+
+    Raises:
+        ConfigError: if the task has no keywords.
+    """
     task = config.task
+    if not task.keywords:
+        raise ConfigError(f"halves are those of keywords, and the task {task.name!r} has none")
     # Nothing else is spoken while a detection counts for a half, nor a refractory time before.
-    pause_s = max(task.late_s, task.refractory_s)
+    pause_s = max(task.window.post_s, task.decoder.refractory_s)
     settings = MixSettings(
         gap_s=(pause_s, pause_s + 1.0),
         tail_s=pause_s,

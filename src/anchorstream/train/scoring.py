@@ -10,12 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anchorstream.data.clip import Stream
-from anchorstream.metrics import Curve, Event, PosteriorStream, sweep
+from anchorstream.metrics import Curve, Event, PosteriorStream, roc_auc, sweep
 from anchorstream.models.detector import StreamingDetector, event_posteriors
-from anchorstream.tasks import KeywordTask
-
-#: Operating points of every report, in false alarms per hour.
-FALSE_ALARM_RATES = (0.1, 0.5, 1.0, 5.0)
+from anchorstream.tasks import Task
 
 
 class FeatureStreams:
@@ -31,7 +28,7 @@ class FeatureStreams:
     def __init__(
         self,
         detector: StreamingDetector,
-        task: KeywordTask,
+        task: Task,
         streams: Sequence[Stream],
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
@@ -86,16 +83,25 @@ class FeatureStreams:
             frames += len(targets)
         return total / frames
 
+    def frame_auc(self, scored: Sequence[PosteriorStream], label: str) -> float | None:
+        """The ROC-AUC of ``label`` over all frames, before smoothing; ``None`` if all frames are alike."""
+        column = self._task.labels.index(label)
+        return roc_auc(
+            np.concatenate([stream.posteriors[:, column] for stream in scored]),
+            np.concatenate(self._targets) == column + 1,
+        )
 
-def curves(task: KeywordTask, streams: Sequence[PosteriorStream]) -> dict[str, Curve]:
+
+def curves(task: Task, streams: Sequence[PosteriorStream]) -> dict[str, Curve]:
     """One curve of misses against false alarms for each label of the task."""
     return {label: sweep(streams, label, task.decoder, task.window) for label in task.labels}
 
 
-def mean_miss_rate(task: KeywordTask, streams: Sequence[PosteriorStream]) -> float:
+def mean_miss_rate(task: Task, streams: Sequence[PosteriorStream]) -> float:
     """The miss rate by which checkpoints are chosen: the mean over labels and over several false-alarm rates.
 
     One operating point on a few hundred events moves in steps that are larger than the differences between epochs.
     """
     by_label = curves(task, streams)
-    return sum(curve.mean_miss_rate() for curve in by_label.values()) / len(by_label)
+    rates = task.reporting.selection_rates
+    return sum(curve.mean_miss_rate(rates) for curve in by_label.values()) / len(by_label)

@@ -11,7 +11,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from anchorstream.data.mix import StreamMixer
 from anchorstream.models.detector import StreamingDetector
-from anchorstream.tasks import KeywordTask
+from anchorstream.tasks import Task
 
 
 class _Masked(TypedDict, total=False):
@@ -35,7 +35,7 @@ class Batch(_Masked):
 class TrainingStreams(Dataset[Batch]):
     """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it."""
 
-    def __init__(self, mixer: StreamMixer, task: KeywordTask, detector: StreamingDetector) -> None:
+    def __init__(self, mixer: StreamMixer, task: Task, detector: StreamingDetector) -> None:
         self._mixer, self._task, self._clock = mixer, task, detector.clock
         self._hop_samples = detector.hop_samples
         # Masks lie on the features, of which a network with a stride has several for one target.

@@ -34,7 +34,7 @@ from anchorstream.train.run import (
     open_run,
     write_beside,
 )
-from anchorstream.train.scoring import FALSE_ALARM_RATES, FeatureStreams, curves
+from anchorstream.train.scoring import FeatureStreams, curves
 from anchorstream.train.streams import EpochSampler, TrainingStreams, training_loader
 
 
@@ -108,18 +108,20 @@ def _fit(
     """Runs Lightning and returns the checkpoint of the best epoch."""
     settings = config.optimiser
     rank, world_size = int(os.environ.get("LOCAL_RANK", 0)), settings.devices
-    checkpoints = ModelCheckpoint(
-        dirpath=folder / CHECKPOINT_FOLDER,
-        filename="best",
-        monitor="dev_score",
-        save_last=True,
-        save_on_train_epoch_end=True,
-        enable_version_counter=False,
-    )
+    every_epoch: dict[str, Any] = {
+        "dirpath": folder / CHECKPOINT_FOLDER,
+        "save_on_train_epoch_end": True,
+        "enable_version_counter": False,
+    }
+    best = ModelCheckpoint(filename="best", monitor="dev_score", **every_epoch)
+    # Of its own, and after the other: `save_last` writes only where the score got better, and what is resumed has to
+    # know the best epoch so far.
+    last = ModelCheckpoint(filename="last", monitor=None, **every_epoch)
     callbacks: list[pl.Callback] = [
         DevScore(config.task, dev),
         ProgressFile(folder),
-        checkpoints,
+        best,
+        last,
         EarlyStopping("dev_score", patience=settings.patience, check_on_train_epoch_end=True),
     ]
     interactive = sys.stderr.isatty()
@@ -158,15 +160,15 @@ def _fit(
             max(1, settings.batch_size // world_size),
             settings.workers,
         )
-        last = folder / CHECKPOINT_FOLDER / "last.ckpt"
+        resumed = folder / CHECKPOINT_FOLDER / "last.ckpt"
         try:
-            trainer.fit(module, loader, ckpt_path=last if last.is_file() else None, weights_only=True)
+            trainer.fit(module, loader, ckpt_path=resumed if resumed.is_file() else None, weights_only=True)
         except SystemExit as stop:
             # Lightning turns Ctrl-C into an exit of its own; whoever called us decides how to end.
             if trainer.state.status == TrainerStatus.INTERRUPTED:
                 raise KeyboardInterrupt from stop
             raise
-    return Path(checkpoints.best_model_path)
+    return Path(best.best_model_path)
 
 
 def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict[str, Any]:
@@ -174,6 +176,7 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
     rows = run.training_curve()
     best = min(rows, key=lambda row: row["dev_score"])
     task = run.config.task
+    scored = dev.posteriors(detector)
     return {
         "epochs": len(rows),
         "best_epoch": best["epoch"],
@@ -181,8 +184,14 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
         "parameters": detector.parameter_count,
         "dev_operating_points": {
             label: [
-                {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()} for rate in FALSE_ALARM_RATES
+                {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()}
+                for rate in task.reporting.false_alarm_rates
             ]
-            for label, curve in curves(task, dev.posteriors(detector)).items()
+            for label, curve in curves(task, scored).items()
         },
+        **(
+            {"dev_frame_auc": {label: dev.frame_auc(scored, label) for label in task.labels}}
+            if task.reporting.frame_auc
+            else {}
+        ),
     }

@@ -1,0 +1,165 @@
+"""Speech onset detection: fire when somebody begins to speak, after every pause that is long enough.
+
+The anchor is the onset of a stretch of speech. Frames are positive as long as there is speech; a second detection
+within a stretch is prevented by the decoder, which is armed again only after a hang-over.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.data.clip import SPLITS, Segment, Stream
+from anchorstream.data.corpus import Corpus, CorpusError
+from anchorstream.data.mix_settings import MixSettings
+from anchorstream.decode import DecoderSettings
+from anchorstream.frames import FrameClock
+from anchorstream.metrics import Event, MatchWindow
+from anchorstream.tasks.task import Reporting
+
+_LABEL = "speech"
+# Times in a stream are samples over a rate: this close to the hang-over, a pause is as long.
+_ROUNDING_S = 1e-9
+
+
+@dataclass(frozen=True)
+class SpeechOnsetTask:
+    """The onset of speech, whoever speaks and whatever is said, in any noise.
+
+    Args:
+        hang_over_s: utterances closer together than this are one stretch of speech with one onset; after a
+            detection, the decoder is armed again once the posterior has been low for as long.
+        early_s: a detection this long before the onset still counts as its hit.
+        late_s: a detection this long after the onset still counts as its hit.
+        smoothing_s: length of the moving average over the posteriors.
+        release: share of the threshold below which the posterior is low.
+
+    Raises:
+        ValueError: if an option lies outside its range.
+    """
+
+    name: Literal["onset"] = field(default="onset", kw_only=True)
+    hang_over_s: float = 0.3
+    early_s: float = 0.1
+    late_s: float = 0.25
+    smoothing_s: float = 0.03
+    release: float = 0.7
+
+    def __post_init__(self) -> None:
+        for name in ("hang_over_s", "early_s", "late_s", "smoothing_s"):
+            value = getattr(self, name)
+            if not 0 <= value <= 10:
+                raise ValueError(f"{name} must lie between 0 and 10 seconds, got {value}")
+        if not 0 < self.release <= 1:
+            raise ValueError(f"release must lie in (0, 1], got {self.release}")
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """One class: speech."""
+        return (_LABEL,)
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """None: any speech will do."""
+        return ()
+
+    @property
+    def window(self) -> MatchWindow:
+        """How far from an onset a detection may lie to be its hit."""
+        return MatchWindow(pre_s=self.early_s, post_s=self.late_s)
+
+    @property
+    def decoder(self) -> DecoderSettings:
+        """How posteriors become detections, but for the threshold, which is chosen on dev."""
+        return DecoderSettings(
+            smoothing_s=self.smoothing_s, refractory_s=0.0, release=self.release, release_s=self.hang_over_s
+        )
+
+    @property
+    def scored_mix(self) -> MixSettings:
+        """Long pauses: false onsets are counted in them."""
+        return MixSettings(gap_s=(0.6, 3.0), target_gap_s=0.6, room_probability=0.0)
+
+    @property
+    def reporting(self) -> Reporting:
+        """Onsets are many times as frequent as keywords, and a false one costs less."""
+        return Reporting(
+            anchor="the onset of speech",
+            false_alarm_rates=(10.0, 60.0),
+            headline_rates=(60.0, 10.0),
+            chosen_rate=60.0,
+            # Below these a network in training keeps to the rate by silence alone, whatever it has learnt.
+            selection_rates=(60.0, 90.0, 120.0, 180.0, 240.0),
+            frame_auc=True,
+        )
+
+    def prepare(self, corpus: Corpus, source: str) -> Corpus:
+        """The same clips, with one label for all speech, so that every recording comes up equally often.
+
+        Raises:
+            CorpusError: if there is no speech, or a split that has speech has no noise.
+        """
+        kinds = {split: {clip.kind for clip in corpus.clips if clip.split == split} for split in SPLITS}
+        with_speech = [split for split in SPLITS if kinds[split] - {"noise"}]
+        if not with_speech:
+            raise CorpusError(
+                f"{source}: there is no speech to find the onset of; expected recordings of any kind but noise"
+            )
+        without_noise = [split for split in with_speech if "noise" not in kinds[split]]
+        if without_noise:
+            raise CorpusError(
+                f"{source}: no recordings of noise in {', '.join(without_noise)}; the task {self.name!r} has to tell "
+                "speech from noise, and expected some in every split that has speech. Put recordings without speech "
+                '(rooms, streets, music, animals) into noise/, or into manifest.jsonl with "kind": "noise"'
+            )
+        clips = tuple(clip if clip.kind == "noise" else replace(clip, label=_LABEL) for clip in corpus.clips)
+        return replace(corpus, clips=clips)
+
+    def events(self, stream: Stream) -> list[Event]:
+        """What a perfect detector finds in ``stream``: one event a stretch of speech, anchored at its onset."""
+        return [
+            Event(
+                label=_LABEL,
+                start_s=first.start_s,
+                anchor_s=first.start_s,
+                speaker=first.speaker,
+                clip_id=first.clip_id,
+            )
+            for first in self._firsts(stream)
+        ]
+
+    def targets(
+        self, stream: Stream, clock: FrameClock, frames: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        """The class of each frame, (frames,), and the mask of the anchors, (frames,).
+
+        A pause within a stretch is background: while it lasts, nobody can know how short it will be.
+        """
+        targets = np.zeros(frames, dtype=np.int64)
+        anchors = np.zeros(frames, dtype=np.bool_)
+        for segment in _speech(stream):
+            # Up to the frame that holds the last sample of speech.
+            targets[clock.frame_at(segment.start_s) : clock.frame_at(segment.end_s) + 1] = 1
+        for event in self.events(stream):
+            frame = clock.frame_at(event.anchor_s)
+            if frame < frames:
+                anchors[frame] = True
+        return targets, anchors
+
+    def _firsts(self, stream: Stream) -> list[Segment]:
+        """The first utterance of each stretch of speech."""
+        firsts: list[Segment] = []
+        end_s = -np.inf
+        for segment in _speech(stream):
+            if segment.start_s - end_s >= self.hang_over_s - _ROUNDING_S:
+                firsts.append(segment)
+            end_s = max(end_s, segment.end_s)
+        return firsts
+
+
+def _speech(stream: Stream) -> list[Segment]:
+    spoken = (segment for segment in stream.segments if segment.kind != "noise")
+    return sorted(spoken, key=lambda segment: segment.start_s)
