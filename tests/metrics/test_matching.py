@@ -4,6 +4,8 @@ A timeline has one character for 0.1 s: `[` and `A` are an event's start and anc
 The window reaches from 0.2 s before the start to 0.3 s after the anchor.
 """
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,6 +125,54 @@ def drawn(reference, detections):
 )
 def test_timeline(rule, reference, detections, expected):
     assert match(*drawn(reference, detections), WINDOW) == expected, rule
+
+
+@pytest.mark.parametrize(
+    ("rule", "reference", "detections", "expected"),
+    [
+        # `A` is start and anchor, `-` goes on: the window of the first one ends 0.3 s after it.
+        ("in time", "..A------.......", "....x...........", Matching(((0, 0),), (), ())),
+        (
+            "late: a miss, and no false alarm",
+            "..A------.......",
+            "......x.........",
+            Matching((), (0,), (), (0,)),
+        ),
+        ("late to the last moment", "..A------.......", "........x.......", Matching((), (0,), (), (0,))),
+        ("later: a false alarm", "..A------.......", ".........x......", Matching((), (0,), (0,))),
+        ("late twice", "..A------.......", "......x.x.......", Matching((), (0,), (1,), (0,))),
+        ("again after a hit", "..A------.......", "...x..x.........", Matching(((0, 0),), (), (1,))),
+        ("too early is not late", "...A-----.......", "x...............", Matching((), (0,), (0,))),
+        ("over before its window ends", "..A-............", "......x.........", Matching((), (0,), (0,))),
+        (
+            "what hits the next one is no late one",
+            "..A----A---.....",
+            ".......x........",
+            Matching(((1, 0),), (0,), ()),
+        ),
+        (
+            "late for two, one is excused",
+            "..A--------.....",
+            "......xx........",
+            Matching((), (0,), (1,), (0,)),
+        ),
+    ],
+)
+def test_a_detection_while_it_goes_on_is_late(rule, reference, detections, expected):
+    events = []
+    for i, c in enumerate(reference):
+        if c == "A":
+            events.append(Event("yes", i / 10, i / 10, goes_on_until_s=i / 10))
+        elif c == "-":
+            events[-1] = replace(events[-1], goes_on_until_s=i / 10)
+    found = [Detection(i / 10, "yes", 1.0) for i, c in enumerate(detections) if c == "x"]
+    assert match(found, events, WINDOW) == expected, rule
+
+
+def test_what_goes_on_is_no_exposure():
+    events = [Event("yes", 1.0, 1.0, goes_on_until_s=3.0), Event("yes", 2.0, 2.0)]
+    assert exposure_s(events, 10.0, WINDOW) == pytest.approx(10.0 - 2.2)
+    assert exposure_s([Event("yes", 8.0, 8.0, goes_on_until_s=12.0)], 10.0, WINDOW) == pytest.approx(7.8)
 
 
 def test_a_detection_of_another_label_hits_nothing():

@@ -31,7 +31,13 @@ def random_stream(seed, frames=400, hop_s=0.01, events=3, name=""):
     posteriors[rng.random((frames, 2)) < 0.05] = 1.0  # saturated
     starts = np.sort(rng.uniform(0, frames * hop_s - 0.3, events))
     reference = [
-        Event(rng.choice(["yes", "no"]), start, start + 0.25, speaker=str(rng.integers(3)))
+        Event(
+            rng.choice(["yes", "no"]),
+            start,
+            start + 0.25,
+            speaker=str(rng.integers(3)),
+            goes_on_until_s=rng.choice([None, start + 0.1, start + 1.5]),
+        )
         for start in starts
     ]
     return PosteriorStream(posteriors, hop_s, 0.03, ["no", "yes"], reference, frames * hop_s, name)

@@ -195,7 +195,7 @@ def _live(model: Path, comparison: Comparison) -> dict[str, Any]:
                 "score": detection.score,
                 "note": f"{late_ms[i]:+.0f} ms after {task.reporting.anchor}"
                 if i in late_ms
-                else "false alarm",
+                else ("late" if i in matching.late else "false alarm"),
             }
             for i, detection in enumerate(detections)
         ],

@@ -90,23 +90,26 @@ class _Scored:
             stream.posteriors[:, stream.column(label)], settings.smoothing_frames(stream.hop_s)
         )
 
-    def _spans(self) -> list[slice]:
-        """The frames of each event's window."""
+    def _spans(self, ends_s: NDArray[np.float64]) -> list[slice]:
+        """The frames of each event, from the start of its window."""
         return [
             slice(self.clock.frame_at(start), self.clock.frame_at(end) + 1)
-            for start, end in zip(self.windows.starts_s, self.windows.ends_s, strict=True)
+            for start, end in zip(self.windows.starts_s, ends_s, strict=True)
         ]
 
     def event_peaks(self) -> NDArray[np.float64]:
         """(E,) the highest smoothed posterior in each event's window, 0 where there is no frame."""
-        return np.array([self.smoothed[span].max(initial=0.0) for span in self._spans()], dtype=np.float64)
+        return np.array(
+            [self.smoothed[span].max(initial=0.0) for span in self._spans(self.windows.ends_s)],
+            dtype=np.float64,
+        )
 
     def background_peaks(self) -> NDArray[np.float64]:
-        """(N,) the highest smoothed posteriors outside all windows, one for each stretch that fires once."""
+        """(N,) the highest smoothed posteriors while nothing happens, one for each stretch that fires once."""
         if not len(self.smoothed):
             return np.zeros(0)
         outside = self.smoothed.copy()
-        for span in self._spans():
+        for span in self._spans(self.windows.over_s):
             outside[span] = 0.0
         block = max(self.refractory_frames, self.release_frames)
         return np.asarray(np.maximum.reduceat(outside, np.arange(0, len(outside), block)), dtype=np.float64)
@@ -135,5 +138,6 @@ class _Scored:
             times_s = frames * self.hop_s + self.delay_s
             found = self.windows.match(times_s)
             hit = found >= 0
-            false_alarms[column] += len(times_s) - np.count_nonzero(hit)
+            late = self.windows.late(times_s, found)
+            false_alarms[column] += len(times_s) - np.count_nonzero(hit) - len(late)
             latencies_s[hit, column] = times_s[found[hit]] - self.anchors_s[hit]

@@ -51,6 +51,9 @@ class EventWindows:
         ends = np.array([event.anchor_s for event in events], dtype=np.float64) + window.post_s
         self.starts_s: NDArray[np.float64] = starts
         self.ends_s: NDArray[np.float64] = ends
+        go_on = [-np.inf if event.goes_on_until_s is None else event.goes_on_until_s for event in events]
+        #: (E,) where what happens is over: no earlier than the window.
+        self.over_s: NDArray[np.float64] = np.maximum(ends, np.array(go_on, dtype=np.float64))
         order = np.lexsort((ends, starts))
         starts, ends = starts[order] - _ROUNDING_S, ends[order] + _ROUNDING_S
         overlaps_next = np.zeros(len(events), dtype=bool)
@@ -90,6 +93,22 @@ class EventWindows:
             self._match_shared(times_s, hit)
         return hit
 
+    def late(self, times_s: NDArray[np.float64], found: NDArray[np.intp]) -> NDArray[np.intp]:
+        """The detections that are late: the first one after the window of a missed event that still goes on.
+
+        Args:
+            times_s: (D,) detection times, ascending.
+            found: what :meth:`match` returned for them.
+
+        Returns:
+            Indices of detections, ascending; none of them hit an event.
+        """
+        missed = found < 0
+        first = np.searchsorted(times_s, self.ends_s[missed] + _ROUNDING_S, side="right")
+        inside = first < len(times_s)
+        inside[inside] = times_s[first[inside]] <= self.over_s[missed][inside] + _ROUNDING_S
+        return np.setdiff1d(first[inside], found[~missed])
+
     def _match_shared(self, times_s: NDArray[np.float64], hit: NDArray[np.intp]) -> None:
         first = int(np.searchsorted(times_s, self._shared_start[0]))
         last = int(np.searchsorted(times_s, self._shared_end.max(), side="right"))
@@ -106,16 +125,16 @@ class EventWindows:
                 hit[self._shared[heapq.heappop(waiting)[1]]] = detection
 
     def covered_s(self, duration_s: float) -> float:
-        """Seconds of ``[0, duration_s]`` that lie in at least one window."""
+        """Seconds of ``[0, duration_s]`` in which something happens: from the start of a window until it is over."""
         order = np.argsort(self.starts_s, kind="stable")
         starts = np.clip(self.starts_s[order], 0.0, duration_s)
-        ends = np.clip(self.ends_s[order], 0.0, duration_s)
+        ends = np.clip(self.over_s[order], 0.0, duration_s)
         reached = np.concatenate([[0.0], np.maximum.accumulate(ends)])[:-1]
         return float(np.maximum(0.0, ends - np.maximum(starts, reached)).sum())
 
 
 def exposure_s(events: Sequence[Event], duration_s: float, window: MatchWindow) -> float:
-    """Seconds of a stream outside every event's window: what false alarms per hour are counted over.
+    """Seconds of a stream in which nothing happens, outside every event's window: what false alarms are counted over.
 
     Args:
         events: the events of one label; those of another label are background to it.

@@ -91,7 +91,7 @@ class SpeechOnsetTask:
             false_alarm_rates=(10.0, 60.0),
             headline_rates=(60.0, 10.0),
             chosen_rate=60.0,
-            # Below these a network in training keeps to the rate by silence alone, whatever it has learnt.
+            # Rates that a network can keep to from its first epochs on, so that epochs can be compared.
             selection_rates=(60.0, 90.0, 120.0, 180.0, 240.0),
             frame_auc=True,
         )
@@ -127,8 +127,9 @@ class SpeechOnsetTask:
                 anchor_s=first.start_s,
                 speaker=first.speaker,
                 clip_id=first.clip_id,
+                goes_on_until_s=end_s,
             )
-            for first in self._firsts(stream)
+            for first, end_s in self._stretches(stream)
         ]
 
     def targets(
@@ -149,15 +150,16 @@ class SpeechOnsetTask:
                 anchors[frame] = True
         return targets, anchors
 
-    def _firsts(self, stream: Stream) -> list[Segment]:
-        """The first utterance of each stretch of speech."""
-        firsts: list[Segment] = []
-        end_s = -np.inf
+    def _stretches(self, stream: Stream) -> list[tuple[Segment, float]]:
+        """The first utterance of each stretch of speech, and when the stretch ends."""
+        stretches: list[tuple[Segment, float]] = []
         for segment in _speech(stream):
-            if segment.start_s - end_s >= self.hang_over_s - _ROUNDING_S:
-                firsts.append(segment)
-            end_s = max(end_s, segment.end_s)
-        return firsts
+            if stretches and segment.start_s - stretches[-1][1] < self.hang_over_s - _ROUNDING_S:
+                first, end_s = stretches.pop()
+                stretches.append((first, max(end_s, segment.end_s)))
+            else:
+                stretches.append((segment, segment.end_s))
+        return stretches
 
 
 def _speech(stream: Stream) -> list[Segment]:
