@@ -8,8 +8,9 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from anchorstream.losses._batch import check_class_dim, check_label_smoothing
+from anchorstream.losses._batch import check_label_smoothing
 from anchorstream.losses._reduce import check_reduction
+from anchorstream.losses._shapes import check_class_dim
 
 
 class FrameLoss(nn.Module):
