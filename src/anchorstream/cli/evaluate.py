@@ -73,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
         f"{trained.folder.name}",
         {**context, "audit": corpus.audit.to_dict()},
     )
-    found = next(iter(comparison.scored.values()))[0].confusion()
+    scored = next(iter(comparison.scored.values()))[0]
     if args.json:
         print(
             json.dumps(
@@ -81,7 +81,7 @@ def run(args: argparse.Namespace) -> int:
                     "run": str(args.run),
                     "streams": str(conditions),
                     "labels": _as_json(comparison, pages, halves),
-                    "confusion": found.to_dict(),
+                    "confusion": scored.confusion().to_dict(),
                 }
             )
         )
@@ -96,8 +96,8 @@ def run(args: argparse.Namespace) -> int:
         if label in halves:
             print_halves(label, halves[label])
         print(f"report: {pages[label]}")
-    if len(found.labels) > 1:
-        print_confusion(found)
+    if len(comparison.results) > 1:
+        print_confusion(scored.confusion())
     print(f"next: anchorstream export {args.run}")
     return 0
 

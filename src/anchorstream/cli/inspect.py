@@ -31,7 +31,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Mixes the streams that a training begins with, and draws them."""
-    from anchorstream.report.inspection import inspected_streams, write_inspection
+    from anchorstream.report.inspection import inspected_streams, picture_file, write_inspection
     from anchorstream.train.config import ConfigError, load_config
     from anchorstream.train.corpus import corpus_of
 
@@ -48,7 +48,7 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         listed = [
             {
-                "picture": str(folder / f"stream-{index:03}.png"),
+                "picture": str(folder / picture_file(index)),
                 "snr_db": item.stream.snr_db,
                 "anchors_s": [item.clock.time_of(int(frame)) for frame in item.anchors.nonzero()[0]],
                 "said": [segment.label for segment in item.stream.segments],

@@ -54,10 +54,8 @@ def anchors_of_batch(
     """
     if anchors is None or isinstance(anchors, str):
         return boundaries(batch.labels, anchors or "offset")
-    rows, num_frames = batch.labels.shape
-    sequences, classes = (
-        (rows // batch.outputs, batch.outputs) if batch.outputs else (rows, batch.num_classes)
-    )
+    num_frames = batch.labels.shape[1]
+    sequences, classes = batch.sequences_and_classes
     anchors = anchors.to(batch.labels.device)
     valid = batch.valid
     if anchors.ndim == 3 and anchors.dtype == torch.bool:
@@ -86,10 +84,8 @@ def _of_density(
 ) -> Tensor:
     if isinstance(anchors, Tensor):
         raise TypeError("give anchors or density, not both")
-    rows, num_frames = batch.labels.shape
-    sequences, classes = (
-        (rows // batch.outputs, batch.outputs) if batch.outputs else (rows, batch.num_classes)
-    )
+    num_frames = batch.labels.shape[1]
+    sequences, classes = batch.sequences_and_classes
     with_classes = (
         (sequences, num_frames, classes) if batch.class_dim == -1 else (sequences, classes, num_frames)
     )
@@ -153,7 +149,7 @@ def _decay(batch: Batch, options: WeightOptions, device: torch.device, dtype: to
     """What holds one number for each class as (K, 1), or for each row of outputs as (B * K, 1)."""
     if not options.by_class:
         return decay_of(options)
-    count = batch.outputs or batch.num_classes
+    sequences, count = batch.sequences_and_classes
 
     def column(name: str, value: float | Sequence[float]) -> float | Tensor:
         if not isinstance(value, (list, tuple)):
@@ -164,7 +160,7 @@ def _decay(batch: Batch, options: WeightOptions, device: torch.device, dtype: to
                 f"{name} must be one number, or one for each of the {count} {kind}; got {len(value)}"
             )
         numbers = torch.tensor(value, dtype=dtype, device=device)
-        return numbers.repeat(batch.labels.shape[0] // count if batch.outputs else 1).unsqueeze(-1)
+        return numbers.repeat(sequences if batch.outputs else 1).unsqueeze(-1)
 
     rate = options.frame_rate_hz
     after = options.scale_after

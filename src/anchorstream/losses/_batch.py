@@ -63,6 +63,17 @@ class Batch(NamedTuple):
         return self.logits.ndim == 2
 
     @property
+    def only_labels(self) -> bool:
+        """Whether the targets are class indices and nothing else, neither soft nor smoothed."""
+        return self.soft is None and not self.label_smoothing
+
+    @property
+    def sequences_and_classes(self) -> tuple[int, int]:
+        """B as it came, and for how many classes, or outputs, a sequence may have anchors of their own."""
+        rows = self.labels.shape[0]
+        return (rows // self.outputs, self.outputs) if self.outputs else (rows, self.num_classes)
+
+    @property
     def dtype(self) -> torch.dtype:
         """In which the loss is computed: at least float32."""
         return torch.promote_types(self.logits.dtype, torch.float32)

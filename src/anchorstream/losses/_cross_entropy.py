@@ -100,22 +100,20 @@ def weight_of_class(batch: Batch) -> Tensor | None:
 
 
 def distribution(batch: Batch) -> Tensor:
-    """The targets as probabilities (B, T, K), for one sigmoid output (B, T, 2), label smoothing included."""
+    """The targets as probabilities (B, T, K), (B, T, 2) for one sigmoid output, smoothed, times the class weights."""
     if batch.soft is None:
-        target = F.one_hot(batch.labels, batch.num_classes).to(batch.clean_logits().dtype)
+        target = F.one_hot(batch.labels, batch.num_classes).to(batch.dtype)
     elif batch.sigmoid:
         target = torch.stack([1 - batch.soft, batch.soft], dim=-1)
     else:
         target = batch.soft
-    return (1 - batch.label_smoothing) * target + batch.label_smoothing / batch.num_classes
+    target = (1 - batch.label_smoothing) * target + batch.label_smoothing / batch.num_classes
+    return target if batch.class_weight is None else batch.class_weight * target
 
 
 def _of_soft_targets(batch: Batch, soft: Tensor) -> tuple[Tensor, Tensor]:
     log_posterior = log_posteriors(batch)
-    target = distribution(batch)
-    if batch.class_weight is not None:
-        target = batch.class_weight * target
-    ce = -(target * log_posterior).sum(dim=-1)
+    ce = -(distribution(batch) * log_posterior).sum(dim=-1)
     posterior = log_posterior.exp()
     if batch.sigmoid:
         return ce, 1 - (soft * posterior[..., 1] + (1 - soft) * posterior[..., 0])

@@ -84,9 +84,7 @@ def _has_triton(device: torch.device) -> bool:
 
 
 def _has_own_gradient(batch: Batch) -> bool:
-    return not (
-        batch.soft is not None or batch.label_smoothing or torch.compiler.is_compiling() or is_transformed()
-    )
+    return batch.only_labels and not (torch.compiler.is_compiling() or is_transformed())
 
 
 def _per_frame(part: Tensor | float | None, of_class: Tensor | None, batch: Batch) -> Tensor | None:

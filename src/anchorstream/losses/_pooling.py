@@ -8,6 +8,7 @@ from torch import Tensor
 from anchorstream.losses._batch import Batch
 from anchorstream.losses._cross_entropy import weight_of_class
 from anchorstream.losses._reduce import Reduction, reduce
+from anchorstream.losses.anchors import boundaries
 
 
 def pooled(
@@ -38,8 +39,7 @@ def best_frames(cost: Tensor, labels: Tensor) -> Tensor:
     """
     batch, num_frames = labels.shape
     event = labels != 0
-    edge = torch.ones_like(event[:, :1])
-    begins = event & torch.cat([edge, labels[:, 1:] != labels[:, :-1]], dim=-1)
+    begins = boundaries(labels, "onset")
     # Events are numbered from 1 on in each row; 0 collects the background.
     event_id = torch.where(event, begins.cumsum(dim=-1), 0)
     lowest = cost.new_full((batch, num_frames + 1), torch.inf)

@@ -75,8 +75,10 @@ def max_pooling_loss(
         ignore_index=ignore_index,
         class_dim=class_dim,
     )
-    best = best_frames(negative_log_likelihood(batch), batch.labels)
     cost, _ = cross_entropy_and_miss(batch)
+    # Within an event all frames have one class: without smoothing, the least cost is the greatest likelihood.
+    by = cost if batch.only_labels else negative_log_likelihood(batch)
+    best = best_frames(by, batch.labels)
     return pooled(cost, best, batch, reduction, across_processes=across_processes)
 
 

@@ -144,17 +144,14 @@ class SmoothedMaxPoolingLoss(FrameLoss):
 
 def _cost_of_event(batch: Batch, log_posterior: Tensor, of_label: Tensor, smoothing_frames: float) -> Tensor:
     """The class-weighted cross entropy (B, T) of the smoothed posteriors."""
-    if batch.soft is None and not batch.label_smoothing:
+    if batch.only_labels:
         weight = weight_of_class(batch)
         return -of_label if weight is None else -weight * of_label
-    target = distribution(batch)
-    if batch.class_weight is not None:
-        target = batch.class_weight * target
     smoothed = [
         _smoothed(log_posterior, torch.full_like(batch.labels, k), smoothing_frames)
         for k in range(batch.num_classes)
     ]
-    return -(target * torch.stack(smoothed, dim=-1)).sum(dim=-1)
+    return -(distribution(batch) * torch.stack(smoothed, dim=-1)).sum(dim=-1)
 
 
 def _smoothed(log_posterior: Tensor, labels: Tensor, smoothing_frames: float) -> Tensor:

@@ -90,7 +90,7 @@ def write_inspection(
     with drawing():
         for index, item in enumerate(streams):
             figure = inspection_figure(item)
-            save(figure, out_dir / f"stream-{index:03}.png")
+            save(figure, out_dir / picture_file(index))
             shown.append(
                 {
                     "name": f"stream {index}",
@@ -112,6 +112,11 @@ def write_inspection(
     path = out_dir / PAGE_FILE
     write_page(path, page)
     return path
+
+
+def picture_file(index: int) -> str:
+    """What the picture of a stream is called in the folder."""
+    return f"stream-{index:03}.png"
 
 
 def inspection_figure(item: InspectedStream) -> Figure:
