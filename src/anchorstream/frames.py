@@ -9,8 +9,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-# Times are sums and products of decimal fractions; this much of a frame is rounding, not time.
-_ROUNDING_FRAMES = 1e-6
+#: Times are sums and products of decimal fractions; this much of a frame is rounding, not time.
+ROUNDING_FRAMES = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,4 +52,4 @@ class FrameClock:
 
     def frame_at(self, time_s: float) -> int:
         """The first frame (from 0 on) that is known at ``time_s`` or later."""
-        return max(0, math.ceil((time_s - self._delay_s) / self.hop_s - _ROUNDING_FRAMES))
+        return max(0, math.ceil((time_s - self._delay_s) / self.hop_s - ROUNDING_FRAMES))

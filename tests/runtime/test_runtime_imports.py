@@ -9,7 +9,16 @@ import soundfile
 
 import tiny_model
 
-HEAVY = ["torch", "pytorch_lightning", "scipy", "matplotlib", "pydantic", "onnx", "anchorstream.train"]
+HEAVY = [
+    "torch",
+    "pytorch_lightning",
+    "scipy",
+    "matplotlib",
+    "pydantic",
+    "onnx",
+    "pyarrow",
+    "anchorstream.train",
+]
 
 _REPORT = f"""
 import json, sys
@@ -24,7 +33,7 @@ def heavy_after(code, tmp_path):
     return json.loads(done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize("module", ["runtime", "decode", "metrics", "frames", "cli.main"])
+@pytest.mark.parametrize("module", ["runtime", "decode", "metrics", "frames", "features.motion", "cli.main"])
 def test_importing(module, tmp_path):
     assert heavy_after(f"import anchorstream.{module}", tmp_path) == []
 
