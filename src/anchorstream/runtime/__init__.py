@@ -3,6 +3,7 @@
 from anchorstream.decode import Detection
 from anchorstream.runtime.contract import Contract, ContractError
 from anchorstream.runtime.detector import Detector
+from anchorstream.runtime.motion_file import MotionFileError, MotionRecording, read_motion
 from anchorstream.runtime.session import ModelError, Session
 from anchorstream.runtime.sources import Source, SourceError, input_devices, microphone, raw_pcm, sound_file
 
@@ -12,11 +13,14 @@ __all__ = [
     "Detection",
     "Detector",
     "ModelError",
+    "MotionFileError",
+    "MotionRecording",
     "Session",
     "Source",
     "SourceError",
     "input_devices",
     "microphone",
     "raw_pcm",
+    "read_motion",
     "sound_file",
 ]
