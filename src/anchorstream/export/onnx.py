@@ -42,9 +42,10 @@ def export_onnx(
 ) -> Path:
     """Writes ``detector`` as one ONNX file and returns its path.
 
-    The file takes ``pcm`` (batch, n * hop_samples) float32 and one input for each state by its name, and
-    gives ``posteriors`` (batch, n, labels) and ``<state>_out`` for the next call, for any batch and any n
-    >= 1. It is compared with ``detector`` before it gets its name
+    The file takes ``pcm`` (batch, n * hop_samples) float32, for a detector with a motion sensor ``motion``
+    (batch, n * stride, channels), and one input for each state by its name, and gives ``posteriors`` (batch, n,
+    labels) and ``<state>_out`` for the next call, for any batch and any n >= 1. It is compared with ``detector``
+    before it gets its name
     (:func:`~anchorstream.export.parity.check_parity`); where they differ, nothing is written and a file
     that was there is kept.
 
@@ -92,8 +93,9 @@ class _Step(nn.Module):
         self.detector = detector
         self.names = list(detector.init_state(1))
 
-    def forward(self, pcm: Tensor, *state: Tensor) -> tuple[Tensor, ...]:
-        logits, after = self.detector.step(pcm, dict(zip(self.names, state, strict=True)))
+    def forward(self, pcm: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
+        motion, state = (others[0], others[1:]) if self.detector.motion else (None, others)
+        logits, after = self.detector.step(pcm, dict(zip(self.names, state, strict=True)), motion)
         return event_posteriors(logits), *(after[name] for name in self.names)
 
 
@@ -109,16 +111,23 @@ def _model_proto(detector: StreamingDetector) -> onnx.ModelProto:
     state = detector.init_state(batch)
     any_batch = torch.export.Dim("batch", min=1, max=2**16)
     any_hops = torch.export.Dim("hops", min=1, max=2**20)
+    stride, channels = detector.network.stride, len(detector.motion)
+    motion = {"motion": torch.zeros(batch, hops * stride, channels)} if channels else {}
+    # A step of 1 times a dimension is no dimension to the exporter.
+    any_frames = stride * any_hops if stride > 1 else any_hops
     with torch.no_grad(), _quiet_exporter():
         program = torch.onnx.export(
             _Step(detector).eval(),
-            (torch.zeros(batch, hops * detector.hop_samples), *state.values()),
-            input_names=["pcm", *state],
+            (torch.zeros(batch, hops * detector.hop_samples), *motion.values(), *state.values()),
+            input_names=["pcm", *motion, *state],
             output_names=["posteriors", *(f"{name}_out" for name in state)],
             # Without these the exporter fixes the sizes of the example without a word.
             dynamic_shapes={
                 "pcm": {0: any_batch, 1: detector.hop_samples * any_hops},
-                "state": tuple({0: any_batch} for _ in state),
+                "others": (
+                    *({0: any_batch, 1: any_frames} for _ in motion),
+                    *({0: any_batch} for _ in state),
+                ),
             },
             dynamo=True,
             opset_version=OPSET,
@@ -160,6 +169,8 @@ def _contract(
         hop_samples=detector.hop_samples,
         delay_s=detector.clock.time_of(0),
         features=settings.to_dict(),
+        motion=detector.motion,
+        motion_hop_samples=settings.hop_samples if detector.motion else 0,
         states=tuple(
             StateSpec(name, tuple(tensor.shape[1:]), "float32")
             for name, tensor in detector.init_state(1).items()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any, cast
 
 import numpy as np
 import onnxruntime
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from anchorstream.models.detector import StreamingDetector, event_posteriors
 
@@ -25,7 +28,7 @@ _STATE_TOLERANCE = 1e-4
 
 _Array = NDArray[np.float32]
 _State = dict[str, _Array]
-_Step = Callable[[_Array, _State], tuple[_Array, _State]]
+_Step = Callable[["_Signals", _State], tuple[_Array, _State]]
 
 # (streams in one call, hops in one call, hops in all). The long ones reach past the receptive field of the
 # networks, and the whole numbers of hops leave a rest, so that the size of a call changes within a stream.
@@ -61,15 +64,15 @@ def check_parity(detector: StreamingDetector, path: Path) -> float:
     in_double = copy.deepcopy(detector).double()
     largest = 0.0
     for batch, hops, frames in _FEEDINGS:
-        pcm = _signals(batch, frames, detector.hop_samples)
-        whole = event_posteriors(detector(torch.from_numpy(pcm))).numpy()
-        exact = event_posteriors(in_double(torch.from_numpy(pcm).double())).numpy()
+        signals = _signals(detector, batch, frames)
+        whole = _whole(detector, signals)
+        exact = _whole(in_double, signals)
         tolerance = max(TOLERANCE, min(_ROUNDINGS * _difference(whole, exact), _MOST_TOLERANCE))
         start = {name: tensor.numpy() for name, tensor in detector.init_state(batch).items()}
         calls = f"{batch} stream(s), {hops} hop(s) a call"
-        stepped, torch_state = _in_steps(_torch_step(detector), pcm, start, hops * detector.hop_samples)
+        stepped, torch_state = _in_steps(_torch_step(detector), signals, start, frames, hops)
         _compare(stepped, whole, tolerance, f"the steps of the network and its whole pass ({calls})")
-        exported, state = _in_steps(onnx_step, pcm, start, hops * detector.hop_samples)
+        exported, state = _in_steps(onnx_step, signals, start, frames, hops)
         largest = max(largest, _compare(exported, whole, tolerance, f"the file and the network ({calls})"))
         for name, expected in torch_state.items():
             allowed = _STATE_TOLERANCE * (1 + float(np.abs(expected).max(initial=0)))
@@ -82,18 +85,45 @@ def check_parity(detector: StreamingDetector, path: Path) -> float:
     return largest
 
 
-def _in_steps(step: _Step, pcm: _Array, state: _State, samples: int) -> tuple[_Array, _State]:
+@dataclass(frozen=True, slots=True, eq=False)
+class _Signals:
+    """What a detector is fed with: samples (B, N) and, with a motion sensor, its frames (B, T, channels)."""
+
+    pcm: _Array
+    motion: _Array | None
+
+    def part(self, first: float, last: float) -> _Signals:
+        """From share ``first`` of the signals up to share ``last``."""
+        cut = [
+            None if array is None else array[:, round(first * array.shape[1]) : round(last * array.shape[1])]
+            for array in (self.pcm, self.motion)
+        ]
+        return _Signals(cast("_Array", cut[0]), cut[1])
+
+    def tensors(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
+        """As tensors of the type of ``like``."""
+        motion = None if self.motion is None else torch.from_numpy(self.motion).to(like)
+        return torch.from_numpy(self.pcm).to(like), motion
+
+
+def _whole(detector: StreamingDetector, signals: _Signals) -> NDArray[np.floating[Any]]:
+    return np.asarray(event_posteriors(detector(*signals.tensors(detector.frontend.mel))))
+
+
+def _in_steps(step: _Step, signals: _Signals, state: _State, frames: int, hops: int) -> tuple[_Array, _State]:
+    """Feeds signals of ``frames`` hops, ``hops`` of them in a call."""
     posteriors = []
-    for first in range(0, pcm.shape[1], samples):
-        output, state = step(pcm[:, first : first + samples], state)
+    for first in range(0, frames, hops):
+        output, state = step(signals.part(first / frames, min(1.0, (first + hops) / frames)), state)
         posteriors.append(output)
     return np.concatenate(posteriors, axis=1), state
 
 
 def _torch_step(detector: StreamingDetector) -> _Step:
-    def step(pcm: _Array, state: _State) -> tuple[_Array, _State]:
+    def step(signals: _Signals, state: _State) -> tuple[_Array, _State]:
         tensors = {name: torch.from_numpy(array) for name, array in state.items()}
-        logits, after = detector.step(torch.from_numpy(pcm), tensors)
+        pcm, motion = signals.tensors(detector.frontend.mel)
+        logits, after = detector.step(pcm, tensors, motion)
         return event_posteriors(logits).numpy(), {name: tensor.numpy() for name, tensor in after.items()}
 
     return step
@@ -105,8 +135,9 @@ def _onnx_step(path: Path, names: list[str]) -> _Step:
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     outputs = ["posteriors", *(f"{name}_out" for name in names)]
 
-    def step(pcm: _Array, state: _State) -> tuple[_Array, _State]:
-        posteriors, *after = session.run(outputs, {"pcm": pcm, **state})
+    def step(signals: _Signals, state: _State) -> tuple[_Array, _State]:
+        motion = {} if signals.motion is None else {"motion": signals.motion}
+        posteriors, *after = session.run(outputs, {"pcm": signals.pcm, **motion, **state})
         return posteriors, dict(zip(names, after, strict=True))
 
     return step
@@ -129,16 +160,23 @@ def _difference(result: _Array, expected: _Array) -> float:
     return float(np.abs(result - expected).max(initial=0))
 
 
-def _signals(batch: int, frames: int, hop_samples: int) -> _Array:
-    """(batch, frames * hop_samples): four kinds of signal in a row, in another order for every stream."""
+def _signals(detector: StreamingDetector, batch: int, frames: int) -> _Signals:
+    """Four kinds of sound in a row, in another order for every stream; the wrist turns, and the sensor fails."""
     rng = np.random.default_rng(0)
-    samples = frames * hop_samples
+    samples = frames * detector.hop_samples
     kinds = list(_kinds(rng, -(-samples // 4)))
     rows = []
     for row in range(batch):
         order = kinds[row % 4 :] + kinds[: row % 4]
         rows.append(np.concatenate(order)[:samples] * 0.9 ** (row // 4))
-    return np.stack(rows).astype(np.float32)
+    pcm = np.stack(rows).astype(np.float32)
+    if not detector.motion:
+        return _Signals(pcm, None)
+    shape = (batch, frames * detector.network.stride, len(detector.motion))
+    turning = np.sin(np.linspace(0, 20, shape[1])[:, None] + np.arange(shape[2]))
+    motion = (turning + 0.1 * rng.standard_normal(shape)).astype(np.float32)
+    motion[:, shape[1] // 2 : shape[1] * 2 // 3] = 0.0
+    return _Signals(pcm, motion)
 
 
 def _kinds(rng: np.random.Generator, samples: int) -> Iterator[NDArray[np.float64]]:

@@ -1,4 +1,4 @@
-"""A whole detector, from samples to logits, with all that is needed to make it again."""
+"""A whole detector, from samples (and readings of a motion sensor) to logits, with all that makes it again."""
 
 from __future__ import annotations
 
@@ -47,10 +47,14 @@ def event_posteriors(logits: Tensor) -> Tensor:
 class StreamingDetector(StreamingModule):
     """Front end and network as one streaming module: samples (B, N) to logits (B, N // hop_samples, K).
 
+    With a motion sensor, a frame of its readings (see :mod:`anchorstream.features.motion`) goes into the network
+    beside each frame of log-mel features, so that every network can be used for both.
+
     Args:
         frontend: from samples to features.
         network: from features to logits.
         labels: what is detected; class ``i + 1`` of the network is ``labels[i]``, class 0 is background.
+        motion: names of the channels of the motion sensor, such as ``("ax", "ay", "az")``; none for audio alone.
 
     Raises:
         ValueError: if the parts do not fit together, or a label is empty or named twice.
@@ -61,15 +65,19 @@ class StreamingDetector(StreamingModule):
         torch.Size([1, 100, 2])
     """
 
-    def __init__(self, frontend: LogMel, network: FrameNetwork, labels: Sequence[str]) -> None:
+    def __init__(
+        self, frontend: LogMel, network: FrameNetwork, labels: Sequence[str], motion: Sequence[str] = ()
+    ) -> None:
         super().__init__()
-        self.labels = tuple(labels)
+        self.labels, self.motion = tuple(labels), tuple(motion)
         if not all(self.labels) or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels must be names, each of them once, got {list(self.labels)}")
-        if network.classes != len(self.labels) + 1 or network.bands != frontend.settings.bands:
+        features = frontend.settings.bands + len(self.motion)
+        if network.classes != len(self.labels) + 1 or network.bands != features:
             raise ValueError(
-                f"{len(self.labels)} labels and {frontend.settings.bands} bands need a network of so many "
-                f"bands and one class more, got {network.bands} bands and {network.classes} classes"
+                f"{len(self.labels)} labels, {frontend.settings.bands} bands and {len(self.motion)} channels of motion "
+                f"need a network of {features} bands and one class more than labels, got {network.bands} bands and "
+                f"{network.classes} classes"
             )
         self.frontend = frontend
         self.network = network
@@ -82,6 +90,7 @@ class StreamingDetector(StreamingModule):
         labels: Sequence[str],
         features: LogMelSettings | None = None,
         options: Mapping[str, Any] | None = None,
+        motion: Sequence[str] = (),
     ) -> StreamingDetector:
         """Makes a detector with a fresh network.
 
@@ -90,12 +99,16 @@ class StreamingDetector(StreamingModule):
             labels: what is detected.
             features: settings of the front end.
             options: options of the network.
+            motion: names of the channels of the motion sensor.
         """
         frontend = LogMel(features)
         network = build_model(
-            model, bands=frontend.settings.bands, classes=len(labels) + 1, **(options or {})
+            model,
+            bands=frontend.settings.bands + len(motion),
+            classes=len(labels) + 1,
+            **(options or {}),
         )
-        return cls(frontend, network, labels)
+        return cls(frontend, network, labels, motion)
 
     @property
     def hop_samples(self) -> int:
@@ -152,27 +165,67 @@ class StreamingDetector(StreamingModule):
         """The state of the front end and that of the network."""
         return {**self.frontend.init_state(batch), **self.network.init_state(batch)}
 
-    def step(self, x: Tensor, state: State) -> tuple[Tensor, State]:
-        """Runs whole hops, (B, n * hop_samples), and returns logits (B, n, K) and the state after them.
+    def step(self, x: Tensor, state: State, motion: Tensor | None = None) -> tuple[Tensor, State]:
+        """Runs whole hops and returns their logits and the state after them.
+
+        Args:
+            x: samples (B, n * hop_samples).
+            state: from :meth:`init_state` or the step before; not changed.
+            motion: (B, n * stride, channels), a frame for each hop of the front end; ``None`` while the sensor is off.
+
+        Returns:
+            Logits (B, n, K), and the state for the next step.
 
         Raises:
-            ValueError: if ``x`` is no whole number of hops.
+            ValueError: if ``x`` is no whole number of hops, or ``motion`` has another shape.
         """
         if x.shape[1] % self.hop_samples:
             raise ValueError(
                 f"a step takes whole hops: expected a multiple of {self.hop_samples} samples, "
                 f"got {x.shape[1]}; keep the rest for the next step"
             )
-        features, tail = self.frontend.step(x, {PCM_TAIL: state[PCM_TAIL]})
+        log_mel, tail = self.frontend.step(x, {PCM_TAIL: state[PCM_TAIL]})
+        features = self._with_motion(log_mel, motion)
         logits, memory = self.network.step(features, state)
         return logits, {**tail, **memory}
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Runs whole signals (B, N) and returns (B, N // hop_samples, K); an incomplete hop is dropped."""
+    def forward(self, x: Tensor, motion: Tensor | None = None) -> Tensor:
+        """Runs whole signals (B, N) and returns (B, N // hop_samples, K); an incomplete hop is dropped.
+
+        ``motion`` is as in :meth:`features`.
+        """
         if x.shape[1] < self.hop_samples:
             return x.new_zeros(x.shape[0], 0, self.network.classes)
-        logits: Tensor = self.network(self.frontend(x))
+        logits: Tensor = self.network(self.features(x, motion))
         return logits
+
+    def features(self, x: Tensor, motion: Tensor | None = None) -> Tensor:
+        """What the network is fed with: the log-mel features of whole signals, and beside them the motion.
+
+        Args:
+            x: samples (B, N).
+            motion: (B, N // hop of the front end, channels); ``None`` where the sensor is off.
+
+        Returns:
+            (B, N // hop of the front end, bands + channels).
+
+        Raises:
+            ValueError: if ``motion`` has another shape, or the detector has no motion sensor.
+        """
+        return self._with_motion(self.frontend(x), motion)
+
+    def _with_motion(self, log_mel: Tensor, motion: Tensor | None) -> Tensor:
+        expected = (*log_mel.shape[:2], len(self.motion))
+        if motion is None:
+            if not self.motion:
+                return log_mel
+            # As a sensor that gives nothing is fed in: one that rests on a table reads 1 g.
+            motion = log_mel.new_zeros(expected)
+        elif not self.motion or motion.shape != expected:
+            raise ValueError(
+                f"expected motion {expected} of the channels {list(self.motion)}, got shape {tuple(motion.shape)}"
+            )
+        return torch.cat((log_mel, motion), dim=2)
 
     def to_config(self) -> dict[str, Any]:
         """All but the weights, JSON-ready; :meth:`from_config` takes it back."""
@@ -181,6 +234,7 @@ class StreamingDetector(StreamingModule):
             "options": self.network.options,
             "labels": list(self.labels),
             "features": self.frontend.settings.to_dict(),
+            "motion": list(self.motion),
         }
 
     @classmethod
@@ -190,7 +244,9 @@ class StreamingDetector(StreamingModule):
         Raises:
             ValueError: if a key is missing or unknown, or a value is out of range.
         """
-        expected = {"model", "options", "labels", "features"}
+        # Written before there was a motion sensor, it has none.
+        config = {"motion": [], **config}
+        expected = {"model", "options", "labels", "features", "motion"}
         if set(config) != expected:
             raise ValueError(
                 f"a detector's configuration has the keys {sorted(expected)}, got {sorted(config)}"
@@ -200,6 +256,7 @@ class StreamingDetector(StreamingModule):
             labels=config["labels"],
             features=LogMelSettings.from_dict(config["features"]),
             options=config["options"],
+            motion=config["motion"],
         )
 
     def save(self, folder: Path) -> None:

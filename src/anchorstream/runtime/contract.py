@@ -23,6 +23,7 @@ FORMAT = 1
 _MOST_CHARACTERS = 1_000_000
 _MOST_LABELS = 1_000
 _MOST_STATES = 256
+_MOST_CHANNELS = 64
 # Of all states together, and of the decoder's memory.
 _MOST_NUMBERS = 4_000_000
 _MOST_REFRACTORY_S = 3_600
@@ -53,6 +54,9 @@ class Contract:
         hop_samples: samples of one frame.
         delay_s: frame ``t`` is known at ``t * hop_s + delay_s``.
         features: settings of the front end, which is inside the model.
+        motion: channels of the motion sensor, whose frames (:mod:`anchorstream.features.motion`) go in beside the
+            samples; none for audio alone. Accelerations are in g, angular rates in rad/s.
+        motion_hop_samples: samples of one frame of motion; 0 without a sensor.
         states: the state tensors, zeros at the start of a stream.
         decoder: settings of the decoder, the threshold among them.
         operating_points: thresholds and what was measured at them.
@@ -66,6 +70,8 @@ class Contract:
     hop_samples: int
     delay_s: float
     features: dict[str, Any] = field(default_factory=dict)
+    motion: tuple[str, ...] = ()
+    motion_hop_samples: int = 0
     states: tuple[StateSpec, ...] = ()
     decoder: dict[str, Any] = field(default_factory=dict)
     operating_points: list[dict[str, Any]] = field(default_factory=list)
@@ -75,6 +81,11 @@ class Contract:
     def hop_s(self) -> float:
         """Seconds from frame to frame."""
         return self.hop_samples / self.sample_rate_hz
+
+    @property
+    def motion_hop_s(self) -> float:
+        """Seconds from one frame of motion to the next; 0 without a sensor."""
+        return self.motion_hop_samples / self.sample_rate_hz
 
     @property
     def clock(self) -> FrameClock:
@@ -118,6 +129,8 @@ class Contract:
                 f"the model has a contract of format {values['format']}, this version reads format {FORMAT}; "
                 "export the model again, or install the version of anchorstream that wrote it"
             )
+        # Written before there was a motion sensor, it has none.
+        values = {"motion": [], "motion_hop_samples": 0, **values}
         for name, (check, expected) in _CHECKS.items():
             _need(values, name, check, expected)
         unknown = sorted(set(values) - set(_CHECKS) - {"format"})
@@ -130,7 +143,15 @@ class Contract:
             raise ContractError("the contract names a state twice")
         if sum(math.prod(state.shape) for state in states) > _MOST_NUMBERS:
             raise ContractError(f"the contract's states have more than {_MOST_NUMBERS:,} numbers together")
-        contract = cls(**{**values, "labels": tuple(values["labels"]), "states": states})
+        contract = cls(
+            **{
+                **values,
+                "labels": tuple(values["labels"]),
+                "motion": tuple(values["motion"]),
+                "states": states,
+            }
+        )
+        _check_motion(contract)
         _check_decoder(contract)
         return contract
 
@@ -151,6 +172,16 @@ def _need(values: Mapping[str, Any], name: str, check: Callable[[Any], bool], ex
         raise ContractError(f"the contract has no {name}")
     if not check(values[name]):
         raise ContractError(f"the contract's {name} must be {expected}, got {reprlib.repr(values[name])}")
+
+
+def _check_motion(contract: Contract) -> None:
+    hop = contract.motion_hop_samples
+    fits = hop > 0 and contract.hop_samples % hop == 0 if contract.motion else hop == 0
+    if not fits:
+        raise ContractError(
+            f"the contract's motion_hop_samples must divide {contract.hop_samples} where there is a motion sensor, "
+            f"and be 0 without one; got {hop} for {len(contract.motion)} channels"
+        )
 
 
 def _check_decoder(contract: Contract) -> None:
@@ -192,6 +223,10 @@ def _are_labels(value: object) -> bool:
     )
 
 
+def _are_channels(value: object) -> bool:
+    return value == [] or (_are_labels(value) and isinstance(value, list) and len(value) <= _MOST_CHANNELS)
+
+
 def _is_state(value: object) -> bool:
     return (
         isinstance(value, dict)
@@ -219,6 +254,11 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
         "a number of seconds from 0 to 60",
     ),
     "features": (_is_object, "an object"),
+    "motion": (_are_channels, f"a list of up to {_MOST_CHANNELS} different names"),
+    "motion_hop_samples": (
+        lambda v: _is_whole(v) and 0 <= v <= 100_000,
+        "a number of samples from 0 to 100,000",
+    ),
     "states": (
         lambda v: isinstance(v, list) and len(v) <= _MOST_STATES and all(map(_is_state, v)),
         "a list of states",

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 State = dict[str, NDArray[np.float32]]
 
 _LARGEST_BYTES = 64 * 1024 * 1024
-_PCM, _POSTERIORS = "pcm", "posteriors"
+_PCM, _MOTION, _POSTERIORS = "pcm", "motion", "posteriors"
 
 
 class ModelError(ValueError):
@@ -81,25 +81,30 @@ class Session:
             state.name: np.zeros((batch, *state.shape), dtype=np.float32) for state in self.contract.states
         }
 
-    def step(self, pcm: NDArray[np.float32], state: State) -> tuple[NDArray[np.float32], State]:
+    def step(
+        self, pcm: NDArray[np.float32], state: State, motion: NDArray[np.float32] | None = None
+    ) -> tuple[NDArray[np.float32], State]:
         """Runs whole hops.
 
         Args:
             pcm: (B, n * hop_samples) float32 in [-1, 1], n >= 1.
             state: from :meth:`init_state` or the step before; not changed.
+            motion: for a model with a motion sensor, (B, n * hop_samples // motion_hop_samples, channels) float32;
+                ``None`` while the sensor is off.
 
         Returns:
             Posteriors (B, n, labels), and the state for the next step.
 
         Raises:
-            ValueError: if ``pcm`` is no whole number of hops.
+            ValueError: if ``pcm`` is no whole number of hops, or ``motion`` does not go with it.
             ModelError: if the model fails, or gives something else than its contract says.
         """
         hop = self.contract.hop_samples
         if pcm.ndim != 2 or pcm.shape[1] == 0 or pcm.shape[1] % hop:
             raise ValueError(f"expected (batch, n * {hop}) samples with n >= 1, got shape {pcm.shape}")
+        inputs = {_PCM: pcm, **state, **self._motion_input(pcm, motion)}
         try:
-            posteriors, *after = self._session.run(self._outputs, {_PCM: pcm, **state})
+            posteriors, *after = self._session.run(self._outputs, inputs)
         except Exception as error:  # as in open
             raise ModelError(f"the model failed while running: {_first_line(error)}") from error
         # A file may declare open sizes and keep none: times count frames, so their number must be right.
@@ -108,6 +113,22 @@ class Session:
             raise ModelError(f"the model gave posteriors of shape {posteriors.shape}, expected {expected}")
         names = (spec.name for spec in self.contract.states)
         return posteriors, dict(zip(names, after, strict=True))
+
+    def _motion_input(
+        self, pcm: NDArray[np.float32], motion: NDArray[np.float32] | None
+    ) -> dict[str, NDArray[np.float32]]:
+        contract = self.contract
+        if not contract.motion:
+            if motion is not None:
+                raise ValueError("the model hears audio alone and has no input for motion")
+            return {}
+        expected = (len(pcm), pcm.shape[1] // contract.motion_hop_samples, len(contract.motion))
+        if motion is None:
+            # As a sensor that gives nothing is fed in: one that rests on a table reads 1 g.
+            motion = np.zeros(expected, dtype=np.float32)
+        elif motion.shape != expected:
+            raise ValueError(f"expected motion {expected} of {contract.motion}, got shape {motion.shape}")
+        return {_MOTION: motion}
 
 
 def _onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -143,11 +164,13 @@ def _metadata(session: onnxruntime.InferenceSession) -> str:
 
 def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) -> None:
     states = {state.name: list(state.shape) for state in contract.states}
-    if _PCM in states:
-        raise ContractError(f"a state may not be called {_PCM!r}")
+    for name in (_PCM, _MOTION):
+        if name in states:
+            raise ContractError(f"a state may not be called {name!r}")
+    motion_input = {_MOTION} if contract.motion else set()
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
-    _same_names("inputs", inputs, {_PCM, *states})
+    _same_names("inputs", inputs, {_PCM, *motion_input, *states})
     _same_names("outputs", outputs, {_POSTERIORS, *(f"{name}_out" for name in states)})
     for node in (*inputs.values(), *outputs.values()):
         if node.type != "tensor(float)":
@@ -158,6 +181,12 @@ def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) 
     pcm = list(inputs[_PCM].shape)
     if len(pcm) != 2 or isinstance(pcm[1], int):
         raise ModelError(f"{_PCM} must have shape (batch, any number of hops), the model has {pcm}")
+    for name in motion_input:
+        motion = list(inputs[name].shape)
+        if len(motion) != 3 or isinstance(motion[1], int) or motion[2] != len(contract.motion):
+            raise ModelError(
+                f"{name} must have shape (batch, any number of frames, {len(contract.motion)}), the model has {motion}"
+            )
     posteriors = list(outputs[_POSTERIORS].shape)
     if len(posteriors) != 3:
         raise ModelError(f"{_POSTERIORS} must have shape (batch, frames, labels), the model has {posteriors}")
