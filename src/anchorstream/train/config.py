@@ -68,6 +68,12 @@ class OptimiserConfig(_Section):
     learning_rate: float = Field(default=1e-2, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
+    weight_average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the training over which weights are averaged (EMA); 0: they are not",
+    )
     patience: int = Field(
         default=8, ge=1, description="epochs without a better dev miss rate before stopping"
     )
