@@ -74,6 +74,12 @@ class OptimiserConfig(_Section):
         lt=1,
         description="share of the training over which weights are averaged (EMA); 0: they are not",
     )
+    state_reset: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="probability that a stream starts afresh; the others go on with the state of the stream before",
+    )
     patience: int = Field(
         default=8, ge=1, description="epochs without a better dev miss rate before stopping"
     )

@@ -69,7 +69,7 @@ def train(
         config.model.name, labels=config.task.labels, features=LogMelSettings(), options=config.model.options
     )
     mixer = training_mixer(config, corpus)
-    streams = TrainingStreams(mixer, config.task, detector)
+    streams = TrainingStreams(mixer, config.task, detector, config.optimiser.state_reset)
     with torch.no_grad():
         sample = torch.stack([streams[index]["pcm"] for index in range(32)])
         detector.fit_normalisation(detector.frontend(sample))
