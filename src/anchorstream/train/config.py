@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
+from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
 
@@ -156,6 +157,16 @@ class Config(_Section):
     @classmethod
     def _no_unknown_augment_option(cls, value: object) -> object:
         return _refuse_unknown(value, AugmentSettings)
+
+    @field_validator("augment")
+    @classmethod
+    def _masks_leave_a_band(cls, augment: AugmentSettings) -> AugmentSettings:
+        bands = LogMelSettings().bands
+        if augment.freq_masks and augment.freq_mask_width >= bands:
+            raise ValueError(
+                f"freq_mask_width must be less than the {bands} bands, got {augment.freq_mask_width}"
+            )
+        return augment
 
     @property
     def loss_options(self) -> dict[str, Any]:
