@@ -33,7 +33,15 @@ _FLOOR_DB = (40.0, 60.0)
 _FLOOR_SAMPLES = 2**18
 
 # Keep the chances of different purposes apart under one seed.
-_FOR_NOISE, _FOR_TRAINING, _FOR_PLAN, _FOR_EVALUATION, _FOR_DISTORTION, _FOR_MASKS = range(6)
+(
+    _FOR_NOISE,
+    _FOR_TRAINING,
+    _FOR_PLAN,
+    _FOR_EVALUATION,
+    _FOR_DISTORTION,
+    _FOR_MASKS,
+    _FOR_STARTS,
+) = range(7)
 
 
 class MixError(ValueError):
@@ -164,6 +172,10 @@ class StreamMixer(_Mixer):
             time_masks=self.augment.time_masks,
             time_mask_width=self.augment.time_mask_width,
         )
+
+    def starts_afresh(self, index: int, probability: float) -> bool:
+        """Whether a network begins stream ``index`` without memory of another; true with ``probability``."""
+        return bool(np.random.default_rng((self.seed, _FOR_STARTS, index)).random() < probability)
 
 
 class EvaluationStreams(_Mixer, Sequence[Stream]):

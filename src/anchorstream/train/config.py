@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
+from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
 
@@ -68,6 +69,18 @@ class OptimiserConfig(_Section):
     learning_rate: float = Field(default=1e-2, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
+    weight_average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the training over which weights are averaged (EMA); 0: they are not",
+    )
+    state_reset: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="probability that a stream starts afresh; the others go on with the state of the stream before",
+    )
     patience: int = Field(
         default=8, ge=1, description="epochs without a better dev miss rate before stopping"
     )
@@ -144,6 +157,16 @@ class Config(_Section):
     @classmethod
     def _no_unknown_augment_option(cls, value: object) -> object:
         return _refuse_unknown(value, AugmentSettings)
+
+    @field_validator("augment")
+    @classmethod
+    def _masks_leave_a_band(cls, augment: AugmentSettings) -> AugmentSettings:
+        bands = LogMelSettings().bands
+        if augment.freq_masks and augment.freq_mask_width >= bands:
+            raise ValueError(
+                f"freq_mask_width must be less than the {bands} bands, got {augment.freq_mask_width}"
+            )
+        return augment
 
     @property
     def loss_options(self) -> dict[str, Any]:

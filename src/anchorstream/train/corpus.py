@@ -58,6 +58,16 @@ def scored_streams(
     )
 
 
+def check_halves(config: Config) -> None:
+    """Refuses a task that has no halves, before anything is loaded or mixed for it.
+
+    Raises:
+        ConfigError: if the task has no keywords.
+    """
+    if not config.task.keywords:
+        raise ConfigError(f"halves are those of keywords, and the task {config.task.name!r} has none")
+
+
 def half_streams(
     config: Config, corpus: Corpus, split: Split, *, snr_db: float, seed: int = 0
 ) -> list[Stream]:
@@ -67,8 +77,7 @@ def half_streams(
         ConfigError: if the task has no keywords.
     """
     task = config.task
-    if not task.keywords:
-        raise ConfigError(f"halves are those of keywords, and the task {task.name!r} has none")
+    check_halves(config)
     # Nothing else is spoken while a detection counts for a half, nor a refractory time before.
     pause_s = max(task.window.post_s, task.decoder.refractory_s)
     settings = MixSettings(
