@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
+from anchorstream.data.motion import MotionSettings
 from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
@@ -98,6 +99,13 @@ class DevConfig(_Section):
     snr_db: float = 10.0
 
 
+class MotionDataConfig(_Section):
+    """Recordings of wrists, over which motion is simulated."""
+
+    folder: str | None = Field(default=None, description="of CSV or Parquet files; none: all is simulated")
+    gravity: bool = Field(default=True, description="whether their accelerations hold gravity")
+
+
 class Config(_Section):
     """A whole run. ``recipes/keyword.yaml`` shows every field with its reason."""
 
@@ -105,6 +113,8 @@ class Config(_Section):
     task: _AnyTask = Field(default_factory=TASKS[DEFAULT_TASK])
     mix: MixSettings = MixSettings()
     augment: AugmentSettings = AugmentSettings()
+    motion: MotionSettings = MotionSettings()
+    motion_data: MotionDataConfig = MotionDataConfig()
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
     model: ModelConfig = ModelConfig()
     loss: str = "sal"
@@ -157,6 +167,11 @@ class Config(_Section):
     @classmethod
     def _no_unknown_augment_option(cls, value: object) -> object:
         return _refuse_unknown(value, AugmentSettings)
+
+    @field_validator("motion", mode="before")
+    @classmethod
+    def _no_unknown_motion_option(cls, value: object) -> object:
+        return _refuse_unknown(value, MotionSettings)
 
     @field_validator("augment")
     @classmethod

@@ -6,12 +6,25 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.streaming import State
-from anchorstream.train.config import OptimiserConfig
+from anchorstream.train.config import Config, OptimiserConfig
 from anchorstream.train.streams import Batch
+
+
+def untrained_detector(config: Config) -> StreamingDetector:
+    """The detector that a configuration asks for, with fresh weights."""
+    return StreamingDetector.build(
+        config.model.name,
+        labels=config.task.labels,
+        features=LogMelSettings(),
+        options=config.model.options,
+        motion=config.task.motion,
+    )
 
 
 class DetectorTraining(pl.LightningModule):
@@ -34,9 +47,11 @@ class DetectorTraining(pl.LightningModule):
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One batch of streams; features are computed here, without a gradient."""
         with torch.no_grad():
-            features = self.detector.frontend(batch["pcm"])
+            features = self.detector.features(batch["pcm"], batch.get("motion"))
             if "masked_frames" in batch:
                 masked = batch["masked_frames"][:, :, None] | batch["masked_bands"][:, None, :]
+                # Motion, which stands after the bands, is not masked.
+                masked = F.pad(masked, (0, len(self.detector.motion)))
                 features = torch.where(masked, self.detector.network.normalise.mean, features)
         logits = (
             self._logits(features, batch["fresh"]) if "fresh" in batch else self.detector.network(features)

@@ -15,16 +15,16 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerStatus
+from torch.utils.data import default_collate
 
 from anchorstream import losses
 from anchorstream.data.corpus import Corpus
-from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.callbacks import DevScore, ProgressFile
 from anchorstream.train.config import Config, ConfigError, load_config
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
-from anchorstream.train.engine import DetectorTraining
+from anchorstream.train.engine import DetectorTraining, untrained_detector
 from anchorstream.train.run import (
     CHECKPOINT_FOLDER,
     CONFIG_FILE,
@@ -65,14 +65,12 @@ def train(
     write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
 
     pl.seed_everything(config.seed, verbose=False)
-    detector = StreamingDetector.build(
-        config.model.name, labels=config.task.labels, features=LogMelSettings(), options=config.model.options
-    )
+    detector = untrained_detector(config)
     mixer = training_mixer(config, corpus)
     streams = TrainingStreams(mixer, config.task, detector, config.optimiser.state_reset)
     with torch.no_grad():
-        sample = torch.stack([streams[index]["pcm"] for index in range(32)])
-        detector.fit_normalisation(detector.frontend(sample))
+        sample = default_collate([streams[index] for index in range(32)])
+        detector.fit_normalisation(detector.features(sample["pcm"], sample.get("motion")))
     dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
     dev = FeatureStreams(detector, config.task, dev_streams)
     loss = losses.build(config.loss, **config.loss_options)
