@@ -6,8 +6,12 @@ of 160 samples (10 ms at 16 kHz) and the hop before the first one is the state, 
 A burst of amplitude 0.5 (energy 0.25) that begins with hop h therefore has the posteriors 0.625 at h, 1 from h + 1 on,
 and 0.625 at the first hop after it. With the threshold 0.7 it fires at h + 1, which is known at (h + 2) * 10 ms: a
 runtime that lost the state between two calls would not fire at h + 1.
+
+With a motion sensor (``trigger_graph``) that posterior is multiplied by the mean of ax over the frame, clipped to
+[0, 1]: it fires on what is loud while the wrist is raised (ax = 1 g), and never while the sensor is off.
 """
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -83,6 +87,51 @@ def graph(*, rename=None, shapes=None, types=None):
         values(_OUTPUTS),
         [numpy_helper.from_array(np.asarray(value), name) for name, value in constants.items()],
     )
+
+
+def trigger_graph(motion_frames=1, channels=3):
+    """The network with a motion sensor, of which it takes ``motion_frames`` for each frame of posteriors."""
+    network = graph(rename={"posteriors": "loudness"})
+    del network.output[0]
+    value = helper.make_tensor_value_info
+    network.output.insert(0, value("posteriors", _FLOAT, _OUTPUTS["posteriors"]))
+    network.input.append(value("motion", _FLOAT, ["batch", "frames", channels]))
+    network.initializer.extend(
+        [
+            numpy_helper.from_array(np.array([0, -1, motion_frames, channels]), "motion_shape"),
+            numpy_helper.from_array(np.array([1]), "one"),
+            numpy_helper.from_array(np.array([3]), "axis_3"),
+        ]
+    )
+    network.node.extend(
+        [
+            helper.make_node("Reshape", ["motion", "motion_shape"], ["motion_hops"]),
+            helper.make_node("Slice", ["motion_hops", "zero", "one", "axis_3"], ["ax"]),
+            helper.make_node("ReduceMean", ["ax", "last_axis"], ["mean_ax"], keepdims=0),
+            helper.make_node("Clip", ["mean_ax", "low", "high"], ["raised"]),
+            helper.make_node("Mul", ["loudness", "raised"], ["posteriors"]),
+        ]
+    )
+    return network
+
+
+def save_trigger(path: Path, motion_frames=1, channels=3) -> Path:
+    """Writes a model file with a motion sensor."""
+    contract = replace(
+        CONTRACT,
+        motion=("ax", "ay", "az", "gx", "gy", "gz")[:channels],
+        motion_hop_samples=HOP_SAMPLES // motion_frames,
+    )
+    return save(path, trigger_graph(motion_frames, channels), contract.to_json())
+
+
+def wrist(duration_s, raised_s=(), *, rate_hz=50, channels=3):
+    """Times (n,) and readings (n, channels) of a wrist that hangs (az = 1 g), and is raised (ax = 1 g) in the spans."""
+    times_s = (np.arange(round(duration_s * rate_hz)) + 0.5) / rate_hz
+    readings = np.zeros((len(times_s), channels), dtype=np.float32)
+    raised = np.any([(times_s >= start) & (times_s < end) for start, end in raised_s], axis=0)
+    readings[:, 0], readings[:, 2] = raised, ~np.broadcast_to(raised, len(times_s))
+    return times_s, readings
 
 
 def save(path: Path, network=None, metadata: str | None = "", check=True) -> Path:

@@ -12,3 +12,13 @@ def model_path(tmp_path_factory):
 @pytest.fixture(scope="session")
 def session(model_path):
     return Session.open(model_path)
+
+
+@pytest.fixture(scope="session")
+def trigger_path(tmp_path_factory):
+    return tiny_model.save_trigger(tmp_path_factory.mktemp("model") / "trigger.onnx")
+
+
+@pytest.fixture(scope="session")
+def trigger(trigger_path):
+    return Session.open(trigger_path)

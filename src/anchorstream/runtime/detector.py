@@ -9,9 +9,10 @@ from types import TracebackType
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from anchorstream.decode import Decoder, DecoderSettings, Detection
+from anchorstream.features.motion import MotionFrames
 from anchorstream.runtime.session import Session
 
 # The most that is worked on at once: an hour in one block must not take an hour's memory.
@@ -24,6 +25,9 @@ class Detector:
     Blocks may be int16 or float32 in [-1, 1], mono (N,) or (N, channels), at any sample rate: channels are averaged
     and other rates are resampled as they come. Samples that are NaN or infinite are taken as 0 and counted. Times
     are counted in whole samples, so that they stay exact over days.
+
+    A model with a motion sensor takes its readings by ``push_motion``, before the audio of the same time; without any
+    the sensor is off. Where both come in packets of their own, ``PacketDetector`` waits for them.
 
     One instance serves one stream and one thread; several may share a ``Session``.
 
@@ -63,6 +67,7 @@ class Detector:
         if self._rate_hz <= 0:
             raise ValueError(f"sample_rate_hz must be positive, got {self._rate_hz}")
         self._decoder = Decoder(settings, contract.labels, contract.clock)
+        self._motion = MotionFrames(len(contract.motion), contract.motion_hop_s) if contract.motion else None
         self.reset()
 
     @classmethod
@@ -93,6 +98,16 @@ class Detector:
         """Frame ``t`` is known at ``t * hop_s + delay_s``."""
         return self._session.contract.delay_s
 
+    @property
+    def late_readings(self) -> int:
+        """Readings of the motion sensor that came after the audio of their time, and were dropped."""
+        return 0 if self._motion is None else self._motion.late_readings
+
+    @property
+    def bad_readings(self) -> int:
+        """Readings of the motion sensor that were NaN or infinite, and were dropped."""
+        return 0 if self._motion is None else self._motion.bad_readings
+
     def reset(self) -> None:
         """Begins a new stream at time 0."""
         contract = self._session.contract
@@ -100,6 +115,8 @@ class Detector:
         self._rest = np.zeros(0, dtype=np.float32)
         self._resampler = _resampler(self._rate_hz, contract.sample_rate_hz)
         self._decoder.reset()
+        if self._motion is not None:
+            self._motion.reset()
         self._ended = False
         #: (T, K) of the frames that the last ``push`` or ``flush`` completed.
         self.posteriors: NDArray[np.float32] = np.zeros((0, len(self.labels)), dtype=np.float32)
@@ -119,15 +136,27 @@ class Detector:
         """
         if self._ended:
             raise RuntimeError("the stream has ended with flush(); reset() begins a new one")
-        pcm = np.asarray(pcm)
-        if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
-            raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
-        if pcm.dtype != np.int16 and not np.issubdtype(pcm.dtype, np.floating):
-            raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
+        pcm = checked_block(pcm)
         piece = max(1, round(_PIECE_S * self._rate_hz))
         return self._run(
             self._resampled(self._mono(pcm[first : first + piece])) for first in range(0, len(pcm), piece)
         )
+
+    def push_motion(self, times_s: ArrayLike, readings: ArrayLike) -> None:
+        """Takes readings of the motion sensor; they are used by the ``push`` that runs their time.
+
+        Args:
+            times_s: (n,) seconds since the start of the stream; a little before it, too.
+            readings: (n, channels) in the order of the model's channels, ``ax, ay, az`` in g and, where it has them,
+                ``gx, gy, gz`` in rad/s. More channels than the model has are left out.
+
+        Raises:
+            ValueError: if the model has no motion sensor, for other shapes, and for times that are no finite numbers.
+        """
+        if self._motion is None:
+            raise ValueError("the model hears audio alone and takes no motion")
+        readings = np.asarray(readings)
+        self._motion.push(times_s, readings[:, : self._motion.channels] if readings.ndim == 2 else readings)
 
     def flush(self) -> list[Detection]:
         """Ends the stream: what is left of a hop is filled up with silence and run. Then :meth:`reset` begins anew."""
@@ -165,7 +194,8 @@ class Detector:
         return resampled
 
     def _run(self, pieces: Iterable[NDArray[np.float32]]) -> list[Detection]:
-        hop = self._session.contract.hop_samples
+        contract = self._session.contract
+        hop = contract.hop_samples
         detections: list[Detection] = []
         frames = [self.posteriors[:0]]
         for piece in pieces:
@@ -173,11 +203,29 @@ class Detector:
             whole = len(samples) // hop * hop
             self._rest = samples[whole:].copy()
             if whole:
-                posteriors, self._state = self._session.step(samples[None, :whole], self._state)
+                motion = None
+                if self._motion is not None:
+                    motion = self._motion.take(whole // contract.motion_hop_samples)[None]
+                posteriors, self._state = self._session.step(samples[None, :whole], self._state, motion)
                 frames.append(posteriors[0])
                 detections += self._decoder.push(posteriors[0])
         self.posteriors = np.concatenate(frames)
         return detections
+
+
+def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:
+    """A block as it was given, if it is one.
+
+    Raises:
+        TypeError: if it is neither int16 nor floating point.
+        ValueError: if it is neither (N,) nor (N, channels).
+    """
+    pcm = np.asarray(pcm)
+    if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
+        raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
+    if pcm.dtype != np.int16 and not np.issubdtype(pcm.dtype, np.floating):
+        raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
+    return pcm
 
 
 def _resampler(from_hz: int, to_hz: int) -> Any:  # noqa: ANN401 - soxr has no types
