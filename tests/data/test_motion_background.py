@@ -113,6 +113,7 @@ def test_a_recording_without_gravity_is_all_change():
         (lambda t, r: (t[::-1], r), "each after the one before"),
         (lambda t, r: (t, np.where(r > 1, np.nan, r)), "finite"),
         (lambda t, r: (t[:10], r[:10]), "at least 2.0 s, got 0.90 s"),
+        (lambda t, r: (t, r - r.mean(axis=0)), "give gravity=False"),
     ],
 )
 def test_unusable_recordings_are_refused(change, message):

@@ -60,7 +60,7 @@ def posture_with(up: Vector, wearer: Wearer) -> Vector:
     The upper arm hangs in the plane of the body's side. Elbow and shoulder give the slope of the forearm, pronation
     the rest; for a watch that sits strangely it may lie beyond what an arm can do.
     """
-    x, y, z = wearer.axes @ (up / np.linalg.norm(up))
+    x, y, z = wearer.axes @ (up / max(float(np.linalg.norm(up)), 1e-9))  # in free fall, any will do
     slope = float(np.arccos(np.clip(z, -1.0, 1.0)))
     pronation = wearer.side * float(np.arctan2(y, x))
     elbow = min(slope, 2.0)

@@ -9,8 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 GRID_HZ = 200.0
 # The end of a recording fades into its beginning.
 _SEAM_S = 0.25
-# Gravity is the average over this time.
+# Gravity is the average over this time; below this size it is none.
 _SLOW_S = 1.0
+_LEAST_GRAVITY_G = 0.5
 _SHORTEST_S = 2.0
 
 
@@ -30,7 +31,8 @@ class MotionBackground:
         quick: (3 or 6, m) what changes: ``loop`` less ``slow``.
 
     Raises:
-        ValueError: for other shapes, readings that are not finite, times that do not ascend, less than 2 s.
+        ValueError: for other shapes, readings that are not finite, times that do not ascend, less than 2 s,
+            or if gravity is asked for and not there.
     """
 
     def __init__(self, times_s: ArrayLike, readings: ArrayLike, gravity: bool = True) -> None:
@@ -62,6 +64,12 @@ class MotionBackground:
         self.slow: NDArray[np.float64] = (
             _round_mean(self.loop[:3]) if gravity else np.zeros_like(self.loop[:3])
         )
+        mean_g = float(np.median(np.linalg.norm(self.slow, axis=0)))
+        if gravity and mean_g < _LEAST_GRAVITY_G:
+            raise ValueError(
+                f"expected an accelerometer in g with gravity, got {mean_g:.2f} g on average over a second; "
+                "give gravity=False if it was taken away"
+            )
         self.quick: NDArray[np.float64] = self.loop.copy()
         self.quick[:3] -= self.slow
 

@@ -19,8 +19,8 @@ from anchorstream.data.motion.trigger import Gesture
 from anchorstream.data.motion.wearer import POSTURES, Vector, Wearer, draw_wearer
 
 _STEP_S = 1 / GRID_HZ
-# Around a gesture the background fades within this time.
-_FADE_S = 0.3
+# The background fades away while a gesture begins, not before, which would announce it; and comes back after it.
+_FADE_OUT_S, _FADE_IN_S = 0.15, 0.3
 # Nobody rests twice in the same pose (rad).
 _REST_SPREAD = np.array([0.08, 0.05, 0.10, 0.12, 0.20])
 # Of a recording's changing part, this share stays while the arm is in a gesture.
@@ -121,16 +121,16 @@ def simulate_gestures(
 def _gate(blocks: Sequence[Block], start_s: float, count: int) -> NDArray[np.float64]:
     """(count,) 1 where the arm is in a gesture, from its first movement to its last; 0 far from any."""
     gate = np.zeros(count)
-    fade = round(_FADE_S / _STEP_S)
-    ramp = minimum_jerk(np.arange(1, fade + 1) / (fade + 1))
+    rise, fall = (
+        minimum_jerk(np.arange(1, length + 1) / (length + 1))
+        for length in (round(_FADE_OUT_S / _STEP_S), round(_FADE_IN_S / _STEP_S))
+    )
     for block in blocks:
-        first = round((block.start_s - start_s) / _STEP_S)
-        last = round((block.end_s - start_s) / _STEP_S)
-        shape = np.concatenate([ramp, np.ones(max(last - first, 0)), ramp[::-1]])
-        begin, end = max(first - fade, 0), min(first - fade + len(shape), count)
-        if begin < end:
-            piece = shape[begin - first + fade : end - first + fade]
-            np.maximum(gate[begin:end], piece, out=gate[begin:end])
+        first, last = (round((time_s - start_s) / _STEP_S) for time_s in (block.start_s, block.end_s))
+        shape = np.concatenate([rise, np.ones(max(last - first - len(rise), 0)), fall[::-1]])
+        end = min(first + len(shape), count)
+        if first < end:
+            np.maximum(gate[first:end], shape[: end - first], out=gate[first:end])
     return gate
 
 
