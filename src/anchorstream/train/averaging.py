@@ -24,7 +24,7 @@ class AveragedWeights(WeightAveraging):
     def __init__(self, share: float, steps: int) -> None:
         self.decay = 1 - 1 / max(1.0, share * steps)
         # The function over lists of tensors: it leaves constants, such as those of the front end, as they are.
-        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(self.decay))
+        super().__init__(multi_avg_fn=get_ema_multi_avg_fn(self.decay))  # type: ignore[no-untyped-call]
 
     @contextmanager
     def in_place(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> Iterator[None]:
