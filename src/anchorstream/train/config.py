@@ -71,10 +71,10 @@ class OptimiserConfig(_Section):
     weight_decay: float = Field(default=1e-2, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
     weight_average: float = Field(
-        default=0.0,
+        default=0.05,
         ge=0,
         lt=1,
-        description="share of the training over which weights are averaged (EMA); 0: they are not",
+        description="share of the steps over which weights are averaged (EMA); 0: the last step's are taken",
     )
     state_reset: float = Field(
         default=1.0,
