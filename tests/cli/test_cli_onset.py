@@ -117,3 +117,10 @@ def test_the_demo_ends_in_an_onset_detector(tones: Path, tmp_path: Path, capsys)
     table = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert "frame ROC-AUC" in table
     assert "for 60 false alarms per hour" in table
+
+
+def test_halves_of_no_keyword_are_refused_before_anything_is_read(tmp_path: Path, capsys) -> None:
+    # A run whose recordings are not there: reading them would fail otherwise.
+    (tmp_path / "config.yaml").write_text("task: {name: onset}\ndata: nowhere\n", encoding="utf-8")
+    assert main(["evaluate", str(tmp_path), "--halves"]) == 2
+    assert "the task 'onset' has none" in capsys.readouterr().err

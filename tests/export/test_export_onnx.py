@@ -15,6 +15,7 @@ from anchorstream.export import ParityError, check_parity, export_onnx
 from anchorstream.export import onnx as export_module
 from anchorstream.models.detector import StreamingDetector, event_posteriors
 from anchorstream.models.registry import MODELS
+from anchorstream.runtime import Session
 from anchorstream.runtime.contract import METADATA_KEY, Contract
 
 DECODER = DecoderSettings(threshold={"yes": 0.6, "no": 0.7}, smoothing_s=0.05)
@@ -174,3 +175,39 @@ def test_a_label_without_a_threshold_is_refused_before_anything_is_written(tmp_p
     with pytest.raises(ValueError, match="no threshold for label 'no'"):
         export_onnx(trained("gru"), tmp_path / "model.onnx", decoder=DecoderSettings(threshold={"yes": 0.5}))
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["crnn", "ds-tcn", "mixednet"])
+def test_a_detector_with_a_motion_sensor_takes_both_signals(name, tmp_path):
+    """By other steps than those of the gate, and through the runtime."""
+    torch.manual_seed(2)
+    detector = StreamingDetector.build(name, labels=["yes", "no"], motion=("ax", "ay", "az"))
+    detector.fit_normalisation(detector.features(0.1 * torch.randn(1, 16_000), torch.randn(1, 100, 3)))
+    torch.nn.init.normal_(detector.network.head.weight, std=0.3)
+    path = export_onnx(detector.eval(), tmp_path / "model.onnx", decoder=DECODER)
+    session = Session.open(path)
+    hop, stride = detector.hop_samples, detector.network.stride
+    assert session.contract.motion == ("ax", "ay", "az")
+    assert session.contract.motion_hop_samples == 160
+    pcm = (0.1 * torch.randn(2, 30 * hop)).numpy()
+    motion = torch.randn(2, 30 * stride, 3).numpy()
+    state, outputs = session.init_state(2), []
+    for first, last in ((0, 4), (4, 5), (5, 30)):
+        posteriors, state = session.step(
+            pcm[:, first * hop : last * hop], state, motion[:, first * stride : last * stride]
+        )
+        outputs.append(posteriors)
+    with torch.no_grad():
+        expected = event_posteriors(detector(torch.from_numpy(pcm), torch.from_numpy(motion))).numpy()
+        off = event_posteriors(detector(torch.from_numpy(pcm))).numpy()
+    np.testing.assert_allclose(np.concatenate(outputs, 1), expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(session.step(pcm, session.init_state(2))[0], off, rtol=0, atol=1e-5)
+    with pytest.raises(ValueError, match="expected motion"):
+        session.step(pcm, session.init_state(2), motion[:, :1])
+
+
+def test_a_file_that_hears_nothing_of_motion_refuses_it(tmp_path):
+    path = export_onnx(trained("gru"), tmp_path / "model.onnx", decoder=DECODER)
+    session = Session.open(path)
+    with pytest.raises(ValueError, match="audio alone"):
+        session.step(np.zeros((1, 160), np.float32), session.init_state(), np.zeros((1, 1, 3), np.float32))

@@ -92,7 +92,7 @@ class TestDetectors(StreamingContract):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", ["ds-tcn", "mixednet", "lstm"])
+@pytest.mark.parametrize("name", ["ds-tcn", "mixednet", "gru", "lstm", "crnn"])
 @torch.no_grad()
 def test_an_hour_in_steps_is_the_hour_in_one_pass(name):
     """On features; the other kinds of network are held to 20,000 frames above."""

@@ -175,3 +175,66 @@ def test_posteriors_leave_out_the_background():
     torch.testing.assert_close(
         event_posteriors(torch.tensor([[0.7, 0.2, 0.1]]).log()), torch.tensor([[0.2, 0.1]])
     )
+
+
+AXES = ("ax", "ay", "az")
+
+
+@pytest.fixture(params=MODELS)
+def worn(request):
+    torch.manual_seed(4)
+    built = StreamingDetector.build(request.param, labels=["trigger"], motion=AXES)
+    built.fit_normalisation(built.features(0.1 * torch.randn(2, 8000), torch.randn(2, 50, 3)))
+    torch.nn.init.normal_(built.network.head.weight)
+    return built.eval()
+
+
+@torch.no_grad()
+def test_motion_in_steps_gives_the_whole_pass(worn):
+    hop, stride = worn.hop_samples, worn.network.stride
+    pcm, motion = 0.1 * torch.randn(2, 40 * hop), torch.randn(2, 40 * stride, 3)
+    state, outputs = worn.init_state(2), []
+    for first, last in ((0, 1), (1, 8), (8, 11), (11, 40)):
+        logits, state = worn.step(
+            pcm[:, first * hop : last * hop], state, motion[:, first * stride : last * stride]
+        )
+        outputs.append(logits)
+    torch.testing.assert_close(torch.cat(outputs, 1), worn(pcm, motion), rtol=0, atol=1e-5)
+
+
+@torch.no_grad()
+def test_motion_counts_and_a_sensor_that_is_off_gives_zeros(worn):
+    pcm = 0.1 * torch.randn(1, 40 * worn.hop_samples)
+    frames = 40 * worn.network.stride
+    motion = torch.randn(1, frames, 3)
+    assert not torch.equal(worn(pcm, motion), worn(pcm))
+    assert torch.equal(worn(pcm, torch.zeros(1, frames, 3)), worn(pcm))
+    # Causal: what the wrist does later changes nothing.
+    later = motion.clone()
+    later[:, 20 * worn.network.stride :] += 1.0
+    torch.testing.assert_close(worn(pcm, later)[:, :20], worn(pcm, motion)[:, :20], rtol=0, atol=1e-5)
+
+
+def test_motion_of_another_shape_is_refused(worn, detector):
+    pcm = torch.zeros(1, 10 * worn.hop_samples)
+    with pytest.raises(ValueError, match=r"expected motion \(1, .*got shape \(1, 7, 3\)"):
+        worn(pcm, torch.zeros(1, 7, 3))
+    with pytest.raises(ValueError, match=r"of the channels \[\]"):
+        detector(pcm, torch.zeros(1, 10, 3))
+
+
+@torch.no_grad()
+def test_a_detector_with_motion_is_loaded_as_it_was_saved(worn, tmp_path):
+    worn.save(tmp_path)
+    loaded = StreamingDetector.load(tmp_path)
+    pcm, motion = 0.1 * torch.randn(1, 4800), torch.randn(1, 30, 3)
+    assert loaded.motion == AXES
+    assert torch.equal(loaded(pcm, motion), worn(pcm, motion))
+
+
+def test_a_detector_of_before_there_was_motion_is_loaded(detector, tmp_path):
+    detector.save(tmp_path)
+    config = json.loads((tmp_path / "detector.json").read_text())
+    del config["motion"]
+    (tmp_path / "detector.json").write_text(json.dumps(config))
+    assert StreamingDetector.load(tmp_path).motion == ()

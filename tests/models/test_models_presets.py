@@ -7,6 +7,7 @@ from anchorstream.models.registry import MODELS
 
 SIZES = {
     "ds-tcn": (23_000, 27_000),
+    "ds-tcn-small": (20_500, 21_500),
     "ds-tcn-large": (265_000, 295_000),
     "mdtc": (30_000, 33_000),
     "mixednet": (23_000, 27_000),
@@ -36,3 +37,8 @@ def test_what_differs_from_the_defaults_is_an_option_of_the_network():
     network = PRESETS["ds-tcn-large"].build(bands=40, classes=2)
     assert network.options == {"kernel_size": 5, "channels": 192, "dilations": [1, 1, 2, 2, 4, 8, 16]}
     assert PRESETS["gru-large"].build(bands=40, classes=2).options == {"units": 144, "layers": 2}
+
+
+def test_the_small_preset_looks_back_as_far_as_the_default():
+    small, default = (PRESETS[name].build(bands=40, classes=2) for name in ("ds-tcn-small", "ds-tcn"))
+    assert small.receptive_field_frames == default.receptive_field_frames

@@ -45,10 +45,34 @@ def test_times_follow_from_samples():
     assert FULL.clock.time_of(9) == 0.115
 
 
-@pytest.mark.parametrize("name", [field.name for field in dataclasses.fields(Contract)])
+NEW = {"motion", "motion_hop_samples"}
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Contract) if f.name not in NEW])
 def test_every_field_is_needed(name):
     with pytest.raises(ContractError, match=f"has no {name}"):
         Contract.from_json(without(name))
+
+
+def test_a_model_from_before_there_was_a_motion_sensor_has_none():
+    values = json.loads(tiny_model.CONTRACT.to_json())
+    old = json.dumps({name: value for name, value in values.items() if name not in NEW})
+    assert Contract.from_json(old) == tiny_model.CONTRACT
+    assert Contract.from_json(old).motion == ()
+
+
+def test_the_frames_of_motion_have_times_of_their_own():
+    worn = Contract.from_json(changed(motion=["ax", "ay", "az"], motion_hop_samples=80))
+    assert worn.motion == ("ax", "ay", "az")
+    assert worn.motion_hop_s == 0.005
+
+
+@pytest.mark.parametrize(
+    ("motion", "hop_samples"), [([], 160), (["ax"], 0), (["ax"], 70), (["ax"], 320), (["ax", "ax"], 160)]
+)
+def test_frames_of_motion_that_do_not_fit_into_a_hop_are_refused(motion, hop_samples):
+    with pytest.raises(ContractError, match="motion"):
+        Contract.from_json(changed(motion=motion, motion_hop_samples=hop_samples))
 
 
 @pytest.mark.parametrize(

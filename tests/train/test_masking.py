@@ -123,3 +123,13 @@ def test_wrong_options_of_a_recipe_are_refused() -> None:
     config = load_config("keyword", ["augment.speed=[0.9, 1.1]", "mix.random_start=true"])
     assert config.augment.speed == (0.9, 1.1)
     assert config.mix.random_start
+
+
+def test_masks_over_all_bands_are_refused_with_the_other_errors() -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config("keyword", ["augment.freq_masks=1", "augment.freq_mask_width=40", "sead=1"])
+    assert "2 error(s)" in str(error.value)
+    assert "freq_mask_width must be less than the 40 bands, got 40" in str(error.value)
+    assert load_config("keyword", ["augment.freq_masks=1", "augment.freq_mask_width=39"])
+    # Without masks it says nothing.
+    assert load_config("keyword", ["augment.freq_mask_width=40"])

@@ -56,8 +56,9 @@ def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path) -> N
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path) -> None:
-    config = small()
+@pytest.mark.parametrize("weight_average", [0, 0.1])
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, weight_average) -> None:
+    config = small(f"optimiser.weight_average={weight_average}")
     whole = train(config, tmp_path / "whole")
 
     process = start(config, tmp_path / "killed")

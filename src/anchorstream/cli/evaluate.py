@@ -47,10 +47,12 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare import cells
     from anchorstream.compare.comparison import Conditions, compare, write_reports
     from anchorstream.compare.halves import score_halves
-    from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.corpus import check_halves, corpus_of
     from anchorstream.train.run import open_run
 
     trained = open_run(args.run)
+    if args.halves:
+        check_halves(trained.config)
     conditions = Conditions(args.split, args.snr_db, args.hours)
     with loading_bar("reading the recordings") as progress:
         corpus = corpus_of(trained.config, progress)

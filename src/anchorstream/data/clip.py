@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from anchorstream.data.motion.simulate import SimulatedMotion
 
 Split = Literal["train", "dev", "test"]
 Kind = Literal["keyword", "speech", "digit", "noise"]
@@ -64,12 +67,16 @@ class Segment:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """A mixed stream: (N,) float32 at ``SAMPLE_RATE_HZ``, and its segments of speech in order of time."""
+    """A mixed stream: (N,) float32 at ``SAMPLE_RATE_HZ``, and its segments of speech in order of time.
+
+    ``motion`` is what a sensor on the wrist gives at the same time, where a task has one.
+    """
 
     samples: NDArray[np.float32]
     segments: tuple[Segment, ...]
     snr_db: float
     name: str = ""
+    motion: SimulatedMotion | None = None
 
     @property
     def duration_s(self) -> float:

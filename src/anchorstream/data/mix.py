@@ -14,6 +14,7 @@ from scipy.signal import oaconvolve
 from anchorstream.data.augment import AugmentSettings, distort
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Stream
 from anchorstream.data.mix_settings import MixSettings
+from anchorstream.data.motion.worn import Accompaniment
 from anchorstream.data.noise import NoiseBed, coloured_noise
 from anchorstream.data.placing import DeckSupply, Placed, Pools, RandomSupply, place
 from anchorstream.data.utterance import Utterance, half_in, utterances_of
@@ -33,7 +34,17 @@ _FLOOR_DB = (40.0, 60.0)
 _FLOOR_SAMPLES = 2**18
 
 # Keep the chances of different purposes apart under one seed.
-_FOR_NOISE, _FOR_TRAINING, _FOR_PLAN, _FOR_EVALUATION, _FOR_DISTORTION, _FOR_MASKS = range(6)
+(
+    _FOR_NOISE,
+    _FOR_TRAINING,
+    _FOR_PLAN,
+    _FOR_EVALUATION,
+    _FOR_DISTORTION,
+    _FOR_MASKS,
+    _FOR_STARTS,
+    _FOR_TRAINING_MOTION,
+    _FOR_EVALUATION_MOTION,
+) = range(9)
 
 
 class MixError(ValueError):
@@ -50,6 +61,7 @@ class _Mixer:
         settings: MixSettings,
         seed: int,
         rooms: Sequence[NDArray[np.float32]] | None,
+        accompany: Accompaniment | None,
         slowest: float = 1.0,
     ) -> None:
         if settings.room_probability > 0 and not rooms:
@@ -58,7 +70,7 @@ class _Mixer:
                 "pass rooms=make_rooms(...), or set room_probability to 0"
             )
         self.settings, self.seed = settings, seed
-        self._rooms = list(rooms or ())
+        self._rooms, self._accompany = list(rooms or ()), accompany
         speech = utterances_of(clips, targets)
         # A keyword is never cut; one that no stream can hold is most likely a recording with wrong bounds.
         longest = round((settings.length_s - settings.tail_s - settings.gap_s[1]) * SAMPLE_RATE_HZ)
@@ -97,6 +109,12 @@ class _Mixer:
         mixture *= np.float32(10 ** (rng.uniform(*settings.gain_db) / 20) / peak)
         return Stream(mixture, tuple(item.segment() for item in placed), snr_db, name)
 
+    def _accompanied(self, stream: Stream, *chance: int) -> Stream:
+        """With what the task adds, by chance of its own: the sound is the same with and without."""
+        if self._accompany is None:
+            return stream
+        return self._accompany(stream, np.random.default_rng((self.seed, *chance)))
+
 
 class StreamMixer(_Mixer):
     """The endless supply of training streams: stream ``index`` depends on the seed and the index alone.
@@ -113,6 +131,7 @@ class StreamMixer(_Mixer):
         rooms: impulse responses with the direct path at sample 0, from
             :func:`anchorstream.data.rooms.make_rooms`.
         augment: what is done to the streams beyond mixing; by default nothing.
+        accompany: adds to a stream what the task has beside sound.
 
     Raises:
         MixError: if a target has no clip that can be placed, or ``room_probability`` is above 0 without
@@ -135,9 +154,10 @@ class StreamMixer(_Mixer):
         seed: int,
         rooms: Sequence[NDArray[np.float32]] | None = None,
         augment: AugmentSettings | None = None,
+        accompany: Accompaniment | None = None,
     ) -> None:
         self.augment = augment or AugmentSettings()
-        super().__init__(clips, targets, settings, seed, rooms, slowest=self.augment.speed[0])
+        super().__init__(clips, targets, settings, seed, rooms, accompany, slowest=self.augment.speed[0])
         self._pools = Pools(self.utterances)
 
     def stream(self, index: int) -> Stream:
@@ -148,7 +168,8 @@ class StreamMixer(_Mixer):
         stream = self._mix(placed, rng, f"seed {self.seed}, stream {index}")
         # Chance of its own: the same stream with and without the distortion.
         rng = np.random.default_rng((self.seed, _FOR_DISTORTION, index))
-        return replace(stream, samples=distort(stream.samples, self.augment, rng))
+        stream = replace(stream, samples=distort(stream.samples, self.augment, rng))
+        return self._accompanied(stream, _FOR_TRAINING_MOTION, index)
 
     def masks(self, index: int, frames: int, bands: int) -> Masks | None:
         """What is to be hidden of the features of stream ``index``, (frames, bands); ``None`` without masks."""
@@ -165,6 +186,10 @@ class StreamMixer(_Mixer):
             time_mask_width=self.augment.time_mask_width,
         )
 
+    def starts_afresh(self, index: int, probability: float) -> bool:
+        """Whether a network begins stream ``index`` without memory of another; true with ``probability``."""
+        return bool(np.random.default_rng((self.seed, _FOR_STARTS, index)).random() < probability)
+
 
 class EvaluationStreams(_Mixer, Sequence[Stream]):
     """Streams in which every clip is used equally often; planned at once, mixed when asked for."""
@@ -177,8 +202,9 @@ class EvaluationStreams(_Mixer, Sequence[Stream]):
         seed: int,
         count: int,
         rooms: Sequence[NDArray[np.float32]] | None = None,
+        accompany: Accompaniment | None = None,
     ) -> None:
-        super().__init__(clips, targets, settings, seed, rooms)
+        super().__init__(clips, targets, settings, seed, rooms, accompany)
         rng = np.random.default_rng((seed, _FOR_PLAN))
         supply = DeckSupply(self.utterances, rng, settings.half_keyword_share)
         self._plans = [place(supply, self._event_share, settings, rng) for _ in range(count)]
@@ -195,7 +221,8 @@ class EvaluationStreams(_Mixer, Sequence[Stream]):
             return [self[number] for number in range(*index.indices(len(self)))]
         number = range(len(self))[index]
         rng = np.random.default_rng((self.seed, _FOR_EVALUATION, number))
-        return self._mix(self._plans[number], rng, f"evaluation seed {self.seed}, stream {number}")
+        stream = self._mix(self._plans[number], rng, f"evaluation seed {self.seed}, stream {number}")
+        return self._accompanied(stream, _FOR_EVALUATION_MOTION, number)
 
 
 def evaluation_streams(
@@ -207,6 +234,7 @@ def evaluation_streams(
     *,
     length_s: float = 60.0,
     rooms: Sequence[NDArray[np.float32]] | None = None,
+    accompany: Accompaniment | None = None,
 ) -> EvaluationStreams:
     """Streams to score a detector on: the same for every detector, and fair to every clip.
 
@@ -221,6 +249,7 @@ def evaluation_streams(
         hours: how much audio, rounded up to whole streams.
         length_s: length of each stream.
         rooms: impulse responses, where ``settings.room_probability`` is above 0.
+        accompany: adds to a stream what the task has beside sound.
 
     Raises:
         MixError: as :class:`StreamMixer`.
@@ -229,7 +258,8 @@ def evaluation_streams(
     if not (math.isfinite(hours) and hours > 0):
         raise ValueError(f"hours must be a positive number, got {hours}")
     count = math.ceil(round(hours * 3600 / length_s, 6))
-    return EvaluationStreams(clips, targets, replace(settings, length_s=length_s), seed, count, rooms)
+    settings = replace(settings, length_s=length_s)
+    return EvaluationStreams(clips, targets, settings, seed, count, rooms, accompany)
 
 
 def _check_targets(utterances: Sequence[Utterance], targets: Collection[str]) -> None:

@@ -37,12 +37,18 @@ class Preset:
         return build_model(self.model, bands=bands, classes=classes, **self.options)
 
 
-#: Every network at its defaults, under its own name, and the larger sizes.
+#: Every network at its defaults, under its own name, and other sizes.
 PRESETS: Mapping[str, Preset] = MappingProxyType(
     {
         preset.name: preset
         for preset in (
             Preset("ds-tcn", "ds-tcn", "the default: one keyword or a few"),
+            Preset(
+                "ds-tcn-small",
+                "ds-tcn",
+                "one keyword, a block less over the same stretch of time",
+                {"dilations": [1, 3, 9, 18]},
+            ),
             Preset(
                 "ds-tcn-large",
                 "ds-tcn",

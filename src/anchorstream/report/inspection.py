@@ -17,14 +17,14 @@ from numpy.typing import NDArray
 from anchorstream import losses
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Stream
 from anchorstream.data.corpus import Corpus
-from anchorstream.features.logmel import LogMelSettings
+from anchorstream.data.motion import AXES_ACCELEROMETER, SimulatedMotion
 from anchorstream.frames import FrameClock
-from anchorstream.models.detector import StreamingDetector
 from anchorstream.report.examples import draw_spectrogram, wav_data_uri
 from anchorstream.report.page import environment, write_page
 from anchorstream.report.style import INK, MUTED, WIDTH_IN, colour_of, drawing, save, shortened, to_svg
 from anchorstream.train.config import Config
 from anchorstream.train.corpus import training_mixer
+from anchorstream.train.engine import untrained_detector
 
 PAGE_FILE = "inspect.html"
 
@@ -52,9 +52,7 @@ class InspectedStream:
 
 def inspected_streams(config: Config, corpus: Corpus, count: int) -> list[InspectedStream]:
     """The first ``count`` training streams of a configuration: exactly those that its training begins with."""
-    detector = StreamingDetector.build(
-        config.model.name, labels=config.task.labels, features=LogMelSettings(), options=config.model.options
-    )
+    detector = untrained_detector(config)
     loss = losses.build(config.loss, **config.loss_options)
     mixer = training_mixer(config, corpus)
     found = []
@@ -120,10 +118,14 @@ def picture_file(index: int) -> str:
 
 
 def inspection_figure(item: InspectedStream) -> Figure:
-    """Targets, anchors and weight above the spectrogram with what was said."""
-    figure = Figure(figsize=(WIDTH_IN * 1.6, 3.9), layout="constrained")
+    """Targets, anchors and weight above the spectrogram with what was said, and the motion, where there is any."""
+    motion = item.stream.motion
+    figure = Figure(figsize=(WIDTH_IN * 1.6, 3.9 if motion is None else 5.6), layout="constrained")
     FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1.1, 1])
+    rows = figure.subplots(
+        3 if motion else 2, 1, sharex=True, height_ratios=[1.1, 1, 1][: 3 if motion else 2]
+    )
+    above, below = rows[:2]
     times = np.array([item.clock.time_of(frame) for frame in range(len(item.targets))])
     for label in np.unique(item.targets[item.targets > 0]):
         above.fill_between(
@@ -151,9 +153,32 @@ def inspection_figure(item: InspectedStream) -> Figure:
         figure.legend(loc="outside upper left", ncols=4)
     draw_spectrogram(below, item.stream.samples)
     _name_what_is_said(below, item.stream)
-    below.set_xlabel("seconds")
-    below.set_xlim(0, max(item.stream.duration_s, 1 / SAMPLE_RATE_HZ))
+    if motion is not None:
+        _draw_motion(rows[2], motion)
+    rows[-1].set_xlabel("seconds")
+    rows[-1].set_xlim(0, max(item.stream.duration_s, 1 / SAMPLE_RATE_HZ))
     return figure
+
+
+def _draw_motion(axes: Axes, motion: SimulatedMotion) -> None:
+    """The accelerometer, and the gestures over it."""
+    for column, name in enumerate(AXES_ACCELEROMETER):
+        axes.plot(
+            motion.times_s, motion.readings[:, column], color=colour_of(column), linewidth=0.9, label=name
+        )
+    axes.set_ylabel("simulated motion, g")
+    axes.legend(loc="upper right", ncols=3)
+    for gesture in motion.gestures:
+        axes.axvspan(gesture.start_s, gesture.end_s, color=MUTED, alpha=0.15, linewidth=0)
+        written = axes.annotate(
+            gesture.kind,
+            (gesture.start_s, 0.04),
+            xycoords=axes.get_xaxis_transform(),
+            color=INK,
+            fontsize=8,
+            clip_on=True,
+        )
+        written.set_in_layout(False)
 
 
 def _name_what_is_said(axes: Axes, stream: Stream) -> None:

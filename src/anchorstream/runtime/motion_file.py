@@ -67,11 +67,13 @@ class _Table:
     readings: NDArray[np.float64]
 
 
-def read_motion(path: str | Path) -> MotionRecording:
+def read_motion(path: str | Path, *, gravity: bool = True) -> MotionRecording:
     """Reads a file of motion, CSV or Parquet.
 
     Args:
         path: a CSV file with a header (commas, semicolons or tabs between the cells), or a Parquet file.
+        gravity: whether the acceleration holds gravity, as that of a sensor does. A detector needs it; without it the
+            unit cannot be told, and must be g.
 
     Raises:
         MotionFileError: if there is no such file, or it cannot be used.
@@ -80,7 +82,7 @@ def read_motion(path: str | Path) -> MotionRecording:
     path = Path(path)
     try:
         table = _parquet(path) if _is_parquet(path) else _csv(path)
-        return _recording(table)
+        return _recording(table, gravity)
     except MotionFileError as error:
         raise MotionFileError(f"{path}: {error}") from error
     except OSError as error:
@@ -224,7 +226,7 @@ def _parquet(path: Path) -> _Table:
 # What is made of it
 
 
-def _recording(table: _Table) -> MotionRecording:
+def _recording(table: _Table, gravity: bool) -> MotionRecording:
     notes: list[str] = []
     name = ascii(table.names[table.columns.time][:40])
     times, readings = _without_missing(table, name, notes)
@@ -232,7 +234,7 @@ def _recording(table: _Table) -> MotionRecording:
     unit = _time_unit(times, table.columns.time_unit, name, notes)
     times_s = (times - times[0]) * TIME_UNITS_S[unit]
     _note_gaps(times_s, notes)
-    acceleration = _in_g(readings[:, :3], notes)
+    acceleration = _in_g(readings[:, :3], notes) if gravity else readings[:, :3]
     gyroscope = _in_rad_s(readings[:, 3:], table.columns.gyroscope_unit, notes)
     return MotionRecording(
         times_s,

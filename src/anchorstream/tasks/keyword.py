@@ -18,11 +18,11 @@ from anchorstream.data.mix_settings import MixSettings
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import Event, MatchWindow
-from anchorstream.tasks.task import Reporting
+from anchorstream.tasks.task import AudioAlone, Reporting
 
 
 @dataclass(frozen=True)
-class KeywordTask:
+class KeywordTask(AudioAlone):
     """One keyword or many in one model.
 
     Args:
@@ -68,6 +68,11 @@ class KeywordTask:
     @property
     def labels(self) -> tuple[str, ...]:
         """The names of the classes 1, 2, ..., as detections carry them."""
+        return self.keywords
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The keywords."""
         return self.keywords
 
     @property

@@ -18,7 +18,7 @@ from anchorstream.data.mix_settings import MixSettings
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import Event, MatchWindow
-from anchorstream.tasks.task import Reporting
+from anchorstream.tasks.task import AudioAlone, Reporting
 
 _LABEL = "speech"
 # Times in a stream are samples over a rate: this close to the hang-over, a pause is as long.
@@ -26,7 +26,7 @@ _ROUNDING_S = 1e-9
 
 
 @dataclass(frozen=True)
-class SpeechOnsetTask:
+class SpeechOnsetTask(AudioAlone):
     """The onset of speech, whoever speaks and whatever is said, in any noise.
 
     Args:
@@ -65,6 +65,11 @@ class SpeechOnsetTask:
     def keywords(self) -> tuple[str, ...]:
         """None: any speech will do."""
         return ()
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """All speech has one label, so that every recording comes up equally often."""
+        return (_LABEL,)
 
     @property
     def window(self) -> MatchWindow:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from anchorstream.data.clip import Stream
 from anchorstream.data.corpus import Corpus
 from anchorstream.data.mix_settings import MixSettings
+from anchorstream.data.motion import MotionBackground, MotionSettings
+from anchorstream.data.motion.worn import Accompaniment
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import RATES_PER_HOUR, Event, MatchWindow
@@ -64,14 +67,19 @@ class Task(Protocol):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The names of the classes 1, 2, ..., as detections carry them; class 0 is everything else.
-
-        They are also the labels of the clips whose utterances the events are made of (see ``prepare``).
-        """
+        """The names of the classes 1, 2, ..., as detections carry them; class 0 is everything else."""
 
     @property
     def keywords(self) -> tuple[str, ...]:
         """The keywords that must have recordings; none where any speech will do."""
+
+    @property
+    def spoken(self) -> tuple[str, ...]:
+        """The labels of the clips whose utterances the events are made of (see ``prepare``)."""
+
+    @property
+    def motion(self) -> tuple[str, ...]:
+        """The channels of a motion sensor that the detector has beside the microphone; none for audio alone."""
 
     @property
     def window(self) -> MatchWindow:
@@ -100,6 +108,16 @@ class Task(Protocol):
             CorpusError: if something is not there without which the task means nothing.
         """
 
+    def accompaniment(
+        self, settings: MotionSettings | None, backgrounds: Sequence[MotionBackground] = ()
+    ) -> Accompaniment | None:
+        """What adds to each stream that which mixing sound cannot know of; ``None`` where sound is all there is.
+
+        Args:
+            settings: how motion is made for training; ``None`` for scoring, which is the same for every run.
+            backgrounds: recordings of wrists to simulate over.
+        """
+
     def events(self, stream: Stream) -> list[Event]:
         """What a perfect detector finds in ``stream``."""
 
@@ -107,3 +125,17 @@ class Task(Protocol):
         self, stream: Stream, clock: FrameClock, frames: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The class of each frame, (frames,), and the mask of the anchors, (frames,)."""
+
+
+class AudioAlone:
+    """What every task says that has no sensor but the microphone."""
+
+    @property
+    def motion(self) -> tuple[str, ...]:
+        """None."""
+        return ()
+
+    def accompaniment(
+        self, settings: MotionSettings | None, backgrounds: Sequence[MotionBackground] = ()
+    ) -> None:
+        """Nothing is missing from the sound."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import time
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytorch_lightning as pl
 
 from anchorstream.tasks import Task
+from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.engine import DetectorTraining
 from anchorstream.train.scoring import FeatureStreams, mean_miss_rate
 
@@ -25,16 +27,22 @@ class DevScore(pl.Callback):
     Logs ``dev_miss_rate`` (see ``mean_miss_rate``), ``dev_cross_entropy``, and ``dev_score``: the miss rate, ties
     broken by the cross entropy, by which the checkpoint and the end of training are chosen. Every process of a
     distributed run computes the same figures, so none waits for another.
+
+    Args:
+        task: what is scored.
+        streams: the dev streams.
+        average: whose weights are scored; without it, those of the last step.
     """
 
-    def __init__(self, task: Task, streams: FeatureStreams) -> None:
-        self._task, self._streams = task, streams
+    def __init__(self, task: Task, streams: FeatureStreams, average: AveragedWeights | None = None) -> None:
+        self._task, self._streams, self._average = task, streams, average
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Scores and logs."""
         if not isinstance(pl_module, DetectorTraining):
             raise TypeError(f"DevScore scores a DetectorTraining, got {type(pl_module).__name__}")
-        scored = self._streams.posteriors(pl_module.detector)
+        with self._average.in_place(trainer, pl_module) if self._average else nullcontext():
+            scored = self._streams.posteriors(pl_module.detector)
         miss_rate, cross_entropy = mean_miss_rate(self._task, scored), self._streams.cross_entropy(scored)
         pl_module.log("dev_miss_rate", miss_rate, prog_bar=True)
         pl_module.log("dev_cross_entropy", cross_entropy)

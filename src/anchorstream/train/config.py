@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
+from anchorstream.data.motion import MotionSettings
+from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
 
@@ -68,6 +70,18 @@ class OptimiserConfig(_Section):
     learning_rate: float = Field(default=1e-2, gt=0)
     weight_decay: float = Field(default=1e-2, ge=0)
     gradient_clip: float = Field(default=1.0, gt=0)
+    weight_average: float = Field(
+        default=0.05,
+        ge=0,
+        lt=1,
+        description="share of the steps over which weights are averaged (EMA); 0: the last step's are taken",
+    )
+    state_reset: float = Field(
+        default=1.0,
+        ge=0,
+        le=1,
+        description="probability that a stream starts afresh; the others go on with the state of the stream before",
+    )
     patience: int = Field(
         default=8, ge=1, description="epochs without a better dev miss rate before stopping"
     )
@@ -85,6 +99,13 @@ class DevConfig(_Section):
     snr_db: float = 10.0
 
 
+class MotionDataConfig(_Section):
+    """Recordings of wrists, over which motion is simulated."""
+
+    folder: str | None = Field(default=None, description="of CSV or Parquet files; none: all is simulated")
+    gravity: bool = Field(default=True, description="whether their accelerations hold gravity")
+
+
 class Config(_Section):
     """A whole run. ``recipes/keyword.yaml`` shows every field with its reason."""
 
@@ -92,6 +113,8 @@ class Config(_Section):
     task: _AnyTask = Field(default_factory=TASKS[DEFAULT_TASK])
     mix: MixSettings = MixSettings()
     augment: AugmentSettings = AugmentSettings()
+    motion: MotionSettings = MotionSettings()
+    motion_data: MotionDataConfig = MotionDataConfig()
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
     model: ModelConfig = ModelConfig()
     loss: str = "sal"
@@ -144,6 +167,21 @@ class Config(_Section):
     @classmethod
     def _no_unknown_augment_option(cls, value: object) -> object:
         return _refuse_unknown(value, AugmentSettings)
+
+    @field_validator("motion", mode="before")
+    @classmethod
+    def _no_unknown_motion_option(cls, value: object) -> object:
+        return _refuse_unknown(value, MotionSettings)
+
+    @field_validator("augment")
+    @classmethod
+    def _masks_leave_a_band(cls, augment: AugmentSettings) -> AugmentSettings:
+        bands = LogMelSettings().bands
+        if augment.freq_masks and augment.freq_mask_width >= bands:
+            raise ValueError(
+                f"freq_mask_width must be less than the {bands} bands, got {augment.freq_mask_width}"
+            )
+        return augment
 
     @property
     def loss_options(self) -> dict[str, Any]:

@@ -10,6 +10,8 @@ from anchorstream.data.clip import Split, Stream
 from anchorstream.data.corpus import Corpus, load_corpus
 from anchorstream.data.mix import StreamMixer, evaluation_streams
 from anchorstream.data.mix_settings import MixSettings
+from anchorstream.data.motion import MotionBackground
+from anchorstream.data.motion.folder import load_backgrounds
 from anchorstream.data.rooms import make_rooms
 from anchorstream.data.utterance import HALVES, half_in
 from anchorstream.train.config import SYNTHETIC, Config, ConfigError
@@ -40,11 +42,12 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
     rooms = make_rooms(config.rooms, seed=config.seed) if config.mix.room_probability > 0 else []
     return StreamMixer(
         corpus.select(split="train"),
-        targets=config.task.labels,
+        targets=config.task.spoken,
         settings=config.mix,
         seed=config.seed,
         rooms=rooms,
         augment=config.augment,
+        accompany=config.task.accompaniment(config.motion, _backgrounds(config, "train")),
     )
 
 
@@ -52,10 +55,32 @@ def scored_streams(
     config: Config, corpus: Corpus, split: Split, *, snr_db: float, hours: float, seed: int = 0
 ) -> Sequence[Stream]:
     """The streams of a split at one noise level. The same for every run on the same data, so that runs compare."""
-    settings = replace(config.task.scored_mix, snr_db=(snr_db, snr_db))
     return evaluation_streams(
-        corpus.select(split=split), targets=config.task.labels, settings=settings, seed=seed, hours=hours
+        corpus.select(split=split),
+        targets=config.task.spoken,
+        settings=replace(config.task.scored_mix, snr_db=(snr_db, snr_db)),
+        seed=seed,
+        hours=hours,
+        accompany=config.task.accompaniment(None, _backgrounds(config, split)),
     )
+
+
+def _backgrounds(config: Config, split: Split) -> list[MotionBackground]:
+    """Recordings of motion of a split; none where the recipe names no folder."""
+    if config.motion_data.folder is None:
+        return []
+    folder = Path(config.motion_data.folder).expanduser()
+    return load_backgrounds(folder, split, gravity=config.motion_data.gravity)
+
+
+def check_halves(config: Config) -> None:
+    """Refuses a task that has no halves, before anything is loaded or mixed for it.
+
+    Raises:
+        ConfigError: if the task has no keywords.
+    """
+    if not config.task.keywords:
+        raise ConfigError(f"halves are those of keywords, and the task {config.task.name!r} has none")
 
 
 def half_streams(
@@ -67,8 +92,7 @@ def half_streams(
         ConfigError: if the task has no keywords.
     """
     task = config.task
-    if not task.keywords:
-        raise ConfigError(f"halves are those of keywords, and the task {task.name!r} has none")
+    check_halves(config)
     # Nothing else is spoken while a detection counts for a half, nor a refractory time before.
     pause_s = max(task.window.post_s, task.decoder.refractory_s)
     settings = MixSettings(

@@ -13,6 +13,7 @@ from anchorstream.data.clip import Stream
 from anchorstream.metrics import Curve, Event, PosteriorStream, roc_auc, sweep
 from anchorstream.models.detector import StreamingDetector, event_posteriors
 from anchorstream.tasks import Task
+from anchorstream.train.inputs import motion_of
 
 
 class FeatureStreams:
@@ -40,7 +41,10 @@ class FeatureStreams:
         for stream in streams:
             with torch.inference_mode():
                 pcm = torch.from_numpy(stream.samples)[None].to(detector.device)
-                features = detector.frontend(pcm)
+                motion = motion_of(stream, detector.motion, detector.frontend.settings)
+                features = detector.features(
+                    pcm, None if motion is None else motion[None].to(detector.device)
+                )
             self._features.append(features)
             self._events.append(tuple(task.events(stream)))
             frames = features.shape[1] // detector.network.stride

@@ -12,19 +12,23 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from anchorstream.data.mix import StreamMixer
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import Task
+from anchorstream.train.inputs import motion_of
 
 
-class _Masked(TypedDict, total=False):
+class _Optional(TypedDict, total=False):
+    motion: Tensor
     masked_frames: Tensor
     masked_bands: Tensor
+    fresh: Tensor
 
 
-class Batch(_Masked):
+class Batch(_Optional):
     """A batch of streams.
 
     ``pcm`` (B, N) float32, ``targets`` (B, T) int64, ``anchors`` (B, T) bool. Streams of a batch are equally long, so
-    every frame is valid. With SpecAugment also ``masked_frames`` (B, frames of features) and
-    ``masked_bands`` (B, bands), bool.
+    every frame is valid. With a motion sensor also ``motion`` (B, frames of features, channels) float32. With
+    SpecAugment also ``masked_frames`` (B, frames of features) and ``masked_bands`` (B, bands), bool. Where state is
+    carried from batch to batch also ``fresh`` (B,) bool: the rows that start without it.
     """
 
     pcm: Tensor
@@ -33,13 +37,23 @@ class Batch(_Masked):
 
 
 class TrainingStreams(Dataset[Batch]):
-    """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it."""
+    """Stream ``index`` of a run: a function of the seed and the index alone, whatever process asks for it.
 
-    def __init__(self, mixer: StreamMixer, task: Task, detector: StreamingDetector) -> None:
+    Args:
+        mixer: where streams and chance come from.
+        task: what targets and anchors are.
+        detector: whose frames they are for.
+        state_reset: the probability with which a row starts afresh; 1 leaves ``fresh`` out of the batches.
+    """
+
+    def __init__(
+        self, mixer: StreamMixer, task: Task, detector: StreamingDetector, state_reset: float = 1.0
+    ) -> None:
         self._mixer, self._task, self._clock = mixer, task, detector.clock
-        self._hop_samples = detector.hop_samples
-        # Masks lie on the features, of which a network with a stride has several for one target.
+        self._hop_samples, self._motion = detector.hop_samples, detector.motion
+        # Masks and motion lie on the features, of which a network with a stride has several for one target.
         self._features = detector.frontend.settings
+        self._state_reset = state_reset
 
     def __getitem__(self, index: int) -> Batch:
         stream = self._mixer.stream(index)
@@ -50,12 +64,17 @@ class TrainingStreams(Dataset[Batch]):
             targets=torch.from_numpy(targets),
             anchors=torch.from_numpy(anchors),
         )
+        motion = motion_of(stream, self._motion, self._features)
+        if motion is not None:
+            item["motion"] = motion
         masks = self._mixer.masks(
             index, len(stream.samples) // self._features.hop_samples, self._features.bands
         )
         if masks is not None:
             item["masked_frames"] = torch.from_numpy(masks.frames)
             item["masked_bands"] = torch.from_numpy(masks.bands)
+        if self._state_reset < 1:
+            item["fresh"] = torch.tensor(self._mixer.starts_afresh(index, self._state_reset))
         return item
 
 

@@ -15,15 +15,16 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerStatus
+from torch.utils.data import default_collate
 
 from anchorstream import losses
 from anchorstream.data.corpus import Corpus
-from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.detector import StreamingDetector
+from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.callbacks import DevScore, ProgressFile
 from anchorstream.train.config import Config, ConfigError, load_config
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
-from anchorstream.train.engine import DetectorTraining
+from anchorstream.train.engine import DetectorTraining, untrained_detector
 from anchorstream.train.run import (
     CHECKPOINT_FOLDER,
     CONFIG_FILE,
@@ -64,14 +65,12 @@ def train(
     write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
 
     pl.seed_everything(config.seed, verbose=False)
-    detector = StreamingDetector.build(
-        config.model.name, labels=config.task.labels, features=LogMelSettings(), options=config.model.options
-    )
+    detector = untrained_detector(config)
     mixer = training_mixer(config, corpus)
-    streams = TrainingStreams(mixer, config.task, detector)
+    streams = TrainingStreams(mixer, config.task, detector, config.optimiser.state_reset)
     with torch.no_grad():
-        sample = torch.stack([streams[index]["pcm"] for index in range(32)])
-        detector.fit_normalisation(detector.frontend(sample))
+        sample = default_collate([streams[index] for index in range(32)])
+        detector.fit_normalisation(detector.features(sample["pcm"], sample.get("motion")))
     dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
     dev = FeatureStreams(detector, config.task, dev_streams)
     loss = losses.build(config.loss, **config.loss_options)
@@ -117,8 +116,20 @@ def _fit(
     # Of its own, and after the other: `save_last` writes only where the score got better, and what is resumed has to
     # know the best epoch so far.
     last = ModelCheckpoint(filename="last", monitor=None, **every_epoch)
+    loader = training_loader(
+        streams,
+        EpochSampler(settings.streams_per_epoch, rank, world_size),
+        max(1, settings.batch_size // world_size),
+        settings.workers,
+    )
+    average = (
+        AveragedWeights(settings.weight_average, settings.epochs * len(loader))
+        if settings.weight_average
+        else None
+    )
     callbacks: list[pl.Callback] = [
-        DevScore(config.task, dev),
+        *([average] if average else []),
+        DevScore(config.task, dev, average),
         ProgressFile(folder),
         best,
         last,
@@ -153,12 +164,6 @@ def _fit(
             enable_progress_bar=interactive,
             enable_model_summary=False,
             use_distributed_sampler=False,
-        )
-        loader = training_loader(
-            streams,
-            EpochSampler(settings.streams_per_epoch, rank, world_size),
-            max(1, settings.batch_size // world_size),
-            settings.workers,
         )
         resumed = folder / CHECKPOINT_FOLDER / "last.ckpt"
         try:
