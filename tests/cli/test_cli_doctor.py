@@ -33,7 +33,7 @@ def microphones(monkeypatch):
 
 def test_every_extra_is_listed_with_its_packages(cli):
     packages = json.loads(cli("doctor", "--json").out)["packages"]
-    assert list(packages) == ["base", "runtime", "torch", "plot", "train", "synth"]
+    assert list(packages) == ["base", "runtime", "torch", "plot", "train", "synth", "parquet"]
     assert packages["base"] == {"numpy": np.__version__}
     assert set(packages["runtime"]) == {"onnxruntime", "soundfile", "soxr", "sounddevice"}
     assert packages["runtime"]["soxr"] == metadata.version("soxr")

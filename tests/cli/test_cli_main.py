@@ -173,7 +173,8 @@ def test_the_extra_runtime_holds_what_the_runtime_imports():
                 imported.add(node.module.partition(".")[0])
     requirements = map(Requirement, metadata.requires("anchorstream"))
     held = {one.name for one in requirements if not one.marker or one.marker.evaluate({"extra": "runtime"})}
-    assert imported - set(sys.stdlib_module_names) - {"anchorstream"} <= held
+    # The error where pyarrow is missing names an extra of its own, in test_cli_motion.
+    assert imported - set(sys.stdlib_module_names) - {"anchorstream", "pyarrow"} <= held
 
 
 def test_a_reader_that_has_gone_is_no_complaint(process, model_path, sound):

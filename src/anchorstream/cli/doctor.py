@@ -18,8 +18,8 @@ examples:
   anchorstream doctor
   anchorstream doctor --json"""
 
-# What a user installs; `all` is these together, `dev` is for who works on the project.
-_EXTRAS = ("runtime", "torch", "plot", "train", "synth")
+# What a user installs; `all` is these together but for Parquet, `dev` is for who works on the project.
+_EXTRAS = ("runtime", "torch", "plot", "train", "synth", "parquet")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
