@@ -269,10 +269,29 @@ def test_a_sensor_whose_clock_jumps_an_hour_takes_the_memory_of_seconds(trigger)
     tracemalloc.start()
     try:
         detector.push_motion([3600.0], [[1, 0, 0]])
+        assert len(detector.posteriors) == 0
+        detector.push_motion([3600.02], [[1, 0, 0]])
+        assert len(detector.posteriors) == 360_002
         _, peak_bytes = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()
     assert peak_bytes < 4 * detector.posteriors.nbytes + 2_000_000
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_one_reading_with_a_wrong_time_makes_no_audio_late(trigger, together):
+    detector, detections = PacketDetector(trigger), []
+    for number in range(40):
+        span = slice(*np.searchsorted(TIMES_S, [0.05 * number, 0.05 * (number + 1)]))
+        times_s, readings = TIMES_S[span], READINGS[span]
+        if number % 10 == 5 and together:
+            times_s, readings = [*times_s, 600.0], [*readings, [0, 0, 1]]
+        elif number % 10 == 5:
+            detector.push_motion([600.0], [[0, 0, 1]])
+        detections += detector.push_motion(times_s, readings)
+        detections += detector.push_audio(STREAM[800 * number : 800 * (number + 1)], 0.05 * number)
+    assert times(detections) == [1.02]
+    assert (detector.late_audio_s, detector.missing_audio_s, detector.late_readings) == (0, 0, 0)
 
 
 @pytest.mark.parametrize("time_s", [1e6, -1e6, np.nan, np.inf, 1e300])

@@ -21,6 +21,8 @@ from anchorstream.runtime.session import Session
 _JITTER_S = 0.02
 # What has sent nothing for so long is off, and not waited for until it sends again.
 _OFF_S = 1.0
+# One reading from so far ahead may have a wrong time, and must not make all audio look late; two packets have not.
+_LEAP_S = 1.0
 # A clock that jumps further was set anew: to fill the time with silence would take hours.
 _LONGEST_JUMP_S = 7_200.0
 # Well below the spacing of samples, well above the rounding of a sum of times.
@@ -138,6 +140,8 @@ class PacketDetector:
         self._filled_samples = self._run_samples = 0
         # Up to where each has come by itself.
         self._audio_samples, self._motion_s = 0, 0.0
+        # Whether the last packet of motion lay wholly beyond a leap in time.
+        self._leapt = False
         self._no_audio_yet = True
         self.posteriors: NDArray[np.float32] = self._detector.posteriors
         self.missing_audio_s = self.late_audio_s = 0.0
@@ -191,8 +195,7 @@ class PacketDetector:
         times_s = np.asarray(times_s, dtype=np.float64)
         self._check_jump(times_s)
         if self._start_s is not None:
-            self._detector.push_motion(times_s - self._start_s, readings)
-            self._motion_s = max([self._motion_s, *(times_s - self._start_s)])
+            self._take_motion(times_s - self._start_s, readings)
             return self._advance()
         # Nobody knows yet where the stream begins, but whether these are readings must be said now.
         self._detector.push_motion(times_s * 0, readings)
@@ -228,9 +231,26 @@ class PacketDetector:
         self._start_s = start_s
         self._detector.reset()
         for times_s, readings in self._early:
-            self._detector.push_motion(times_s - start_s, readings)
-            self._motion_s = max([self._motion_s, *(times_s - start_s)])
+            self._take_motion(times_s - start_s, readings)
         self._early = []
+
+    def _take_motion(self, times_s: NDArray[np.float64], readings: ArrayLike) -> None:
+        self._detector.push_motion(times_s, readings)
+        if not times_s.size:
+            return
+        ordered_s = np.sort(times_s)
+        leaps = np.flatnonzero(np.diff(ordered_s, prepend=self._now_s()) > _LEAP_S)
+        if len(leaps) and leaps[0] == 0 and not self._leapt:
+            # All of it: wait for what the next packet says.
+            self._leapt = True
+            return
+        self._leapt = False
+        reached_s = ordered_s[leaps[0] - 1] if len(leaps) and leaps[0] else ordered_s[-1]
+        self._motion_s = max(self._motion_s, float(reached_s))
+
+    def _now_s(self) -> float:
+        """The latest time that either has reached."""
+        return max(self._filled_samples / self._rate_hz, self._motion_s)
 
     def _early_s(self) -> tuple[float, float]:
         times_s = np.concatenate([times_s for times_s, _ in self._early])
@@ -250,7 +270,7 @@ class PacketDetector:
 
     def _check_jump(self, times_s: NDArray[np.float64]) -> None:
         if self._start_s is not None:
-            now_s = self._start_s + max(self._filled_samples / self._rate_hz, self._motion_s)
+            now_s = self._start_s + self._now_s()
         elif self._early:
             now_s = self._early_s()[1]
         else:
