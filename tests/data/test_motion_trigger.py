@@ -97,7 +97,7 @@ def test_gestures_are_in_order_and_no_two_overlap(stream):
         kind: [g.end_s - g.start_s for g in gestures if g.kind == kind] for kind in ("raise", "lower")
     }
     assert all(0.4 - 1e-9 <= length_s <= 1.2 for length_s in lengths_s["raise"])
-    assert all(0.3 - 1e-9 <= length_s <= 1.0 for length_s in lengths_s["lower"])
+    assert all(0.4 - 1e-9 <= length_s <= 1.0 for length_s in lengths_s["lower"])
 
 
 @given(streams())
