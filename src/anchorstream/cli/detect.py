@@ -6,22 +6,24 @@ import argparse
 import json
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.cli.arguments import threshold
+from anchorstream.cli.arguments import check_motion, number, threshold
 
 if TYPE_CHECKING:
-    from anchorstream.runtime import Detector, Session
+    from anchorstream.runtime import Detector, MotionRecording, Session
 
 EXAMPLE = """\
 examples:
   anchorstream detect computer.onnx meeting.wav
   anchorstream detect computer.onnx recordings/ --json > detections.json
   anchorstream detect computer.onnx recordings/*.flac --posteriors posteriors/
+  anchorstream detect trigger.onnx walk.wav --motion walk.csv --motion-offset-s 0.35
 
 A file with a fault is named, what can be read of it and all others are still done, and the exit code is 1."""
 
@@ -42,14 +44,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--posteriors", type=Path, metavar="DIR", help="write the posteriors of each file as DIR/NAME.npz"
     )
     parser.add_argument("--threshold", type=threshold, metavar="X", help="in the place of the model's own")
+    parser.add_argument(
+        "--motion", type=Path, metavar="FILE", help="CSV or Parquet of the wrist sensor, for one audio file"
+    )
+    parser.add_argument(
+        "--motion-offset-s",
+        type=number,
+        default=0.0,
+        metavar="S",
+        help="seconds from the start of the audio to the first reading (default: 0)",
+    )
+    parser.set_defaults(wrong_usage=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
     """Detects in every file."""
     from anchorstream.runtime import Session
 
-    session = Session.open(args.model)
     paths = _audio_files(args.files)
+    if args.motion is not None and len(paths) != 1:
+        args.wrong_usage(f"--motion goes with one audio file, got {len(paths)}")
+    session = Session.open(args.model)
+    check_motion(session, args.model, args.motion)
+    motion = _motion(args.motion, args.motion_offset_s, session)
     names = _distinct_names(paths)
     if args.posteriors is not None:
         args.posteriors.mkdir(parents=True, exist_ok=True)
@@ -57,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     try:
         for path in paths:
             npz = None if args.posteriors is None else args.posteriors / names[path]
-            results.append(_detect(session, path, args.threshold, npz))
+            results.append(_detect(session, path, args.threshold, npz, motion))
             if not args.json:
                 _print(results[-1])
     finally:
@@ -69,7 +86,28 @@ def run(args: argparse.Namespace) -> int:
     return 1 if any("error" in result for result in results) else 0
 
 
-def _detect(session: Session, path: Path, threshold: float | None, npz: Path | None) -> dict[str, Any]:
+def _motion(path: Path | None, offset_s: float, session: Session) -> MotionRecording | None:
+    """The readings on the clock of the audio."""
+    from anchorstream.runtime import read_motion
+
+    if path is None:
+        return None
+    motion = read_motion(path)
+    channels = session.contract.motion
+    if motion.readings.shape[1] < len(channels):
+        raise ValueError(f"{path} has no gyroscope, and the model needs {', '.join(channels)}")
+    for note in motion.notes:
+        print(f"{path}: {note}", file=sys.stderr)
+    return replace(motion, times_s=motion.times_s + offset_s)
+
+
+def _detect(
+    session: Session,
+    path: Path,
+    threshold: float | None,
+    npz: Path | None,
+    motion: MotionRecording | None,
+) -> dict[str, Any]:
     """One entry of the result; what was found before a fault is kept."""
     from anchorstream.runtime import Detector, SourceError, sound_file
 
@@ -81,6 +119,8 @@ def _detect(session: Session, path: Path, threshold: float | None, npz: Path | N
     try:
         with sound_file(path, block_s=_BLOCK_S) as source:
             detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=threshold)
+            if motion is not None:
+                detector.push_motion(motion.times_s, motion.readings)
 
             def take(detections: Sequence[Any]) -> None:
                 result["detections"] += [

@@ -10,16 +10,17 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import positive_int, threshold
+from anchorstream.cli.arguments import check_motion, positive_int, threshold
 
 if TYPE_CHECKING:
-    from anchorstream.runtime import Detection, Session, Source
+    from anchorstream.runtime import Detection, MotionPipe, Session, Source
 
 EXAMPLE = """\
 examples:
   anchorstream listen computer.onnx
   anchorstream listen --list-devices
   arecord -q -f S16_LE -r 16000 -t raw | anchorstream listen computer.onnx --stdin --json
+  mkfifo wrist; my_sensor > wrist & anchorstream listen trigger.onnx --motion wrist
 
 Prints each detection as it happens; Ctrl-C ends it."""
 
@@ -39,24 +40,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--channels", type=positive_int, default=1, metavar="N", help="channels of --stdin (default: 1)"
     )
+    parser.add_argument(
+        "--motion",
+        type=Path,
+        metavar="PIPE",
+        help="a FIFO or serial port with a line `time,ax,ay,az[,gx,gy,gz]` (s, g, rad/s) for each reading",
+    )
     parser.add_argument("--threshold", type=threshold, metavar="X", help="in the place of the model's own")
     parser.add_argument("--json", action="store_true", help="one JSON object a line for each detection")
 
 
 def run(args: argparse.Namespace) -> int:
     """Listens until the source ends or Ctrl-C."""
-    from anchorstream.runtime import Detector, Session
+    from anchorstream.runtime import Detector, PacketDetector, Session
 
     session = Session.open(args.model)
+    pipe = _motion_pipe(args, session)
     count = samples = 0
     with _source(args, session) as source:
-        detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=args.threshold)
+        kind = Detector if pipe is None else PacketDetector
+        detector = kind(session, sample_rate_hz=source.sample_rate_hz, threshold=args.threshold)
 
         def detections() -> Iterator[Detection]:
             nonlocal samples
             for block in source.blocks:
                 samples += len(block)
-                yield from detector.push(block)
+                if isinstance(detector, Detector):
+                    yield from detector.push(block)
+                elif pipe is not None:
+                    yield from detector.push_audio(block)
+                    yield from detector.push_motion(*pipe.take(samples / source.sample_rate_hz))
             yield from detector.flush()
 
         print(f"listening for {', '.join(detector.labels)}; Ctrl-C ends", file=sys.stderr)
@@ -77,7 +90,26 @@ def run(args: argparse.Namespace) -> int:
                 )
             if detector.bad_samples:
                 print(f"{detector.bad_samples} sample(s) were no numbers; taken as silence", file=sys.stderr)
+            if pipe is not None:
+                _print_motion_summary(pipe, detector.late_readings, session.contract.motion)
     return 0
+
+
+def _motion_pipe(args: argparse.Namespace, session: Session) -> MotionPipe | None:
+    from anchorstream.runtime import MotionPipe
+
+    check_motion(session, args.model, args.motion)
+    return None if args.motion is None else MotionPipe(args.motion, len(session.contract.motion))
+
+
+def _print_motion_summary(pipe: MotionPipe, late_readings: int, channels: Sequence[str]) -> None:
+    for count, what in (
+        (late_readings, "reading(s) of the sensor came too late and were dropped"),
+        (pipe.malformed_lines, f"line(s) of the sensor were not `time,{','.join(channels)}`"),
+        (pipe.lost_readings, "reading(s) of the sensor were lost: this machine was too slow for them"),
+    ):
+        if count:
+            print(f"{count} {what}", file=sys.stderr)
 
 
 class _ListDevices(argparse.Action):

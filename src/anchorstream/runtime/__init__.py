@@ -4,6 +4,7 @@ from anchorstream.decode import Detection
 from anchorstream.runtime.contract import Contract, ContractError
 from anchorstream.runtime.detector import Detector
 from anchorstream.runtime.motion_file import MotionFileError, MotionRecording, read_motion
+from anchorstream.runtime.motion_pipe import MotionPipe
 from anchorstream.runtime.packets import PacketDetector
 from anchorstream.runtime.session import ModelError, Session
 from anchorstream.runtime.sources import Source, SourceError, input_devices, microphone, raw_pcm, sound_file
@@ -15,6 +16,7 @@ __all__ = [
     "Detector",
     "ModelError",
     "MotionFileError",
+    "MotionPipe",
     "MotionRecording",
     "PacketDetector",
     "Session",
