@@ -4,7 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anchorstream.data.motion.arm import GRAVITY_M_S2, ideal_readings, posture_with, wrist_frame
@@ -73,6 +73,7 @@ def test_a_resting_arm_reads_1_g_and_no_rotation(posture, wrist):
     np.testing.assert_allclose(measured[3:], 0, atol=1e-9)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000))
 def test_integrating_the_gyroscope_gives_the_orientation(seed):
     rng = np.random.default_rng(seed)
@@ -134,6 +135,7 @@ def test_on_the_left_wrist_three_oclock_points_to_the_hand():
     np.testing.assert_allclose(np.cross(x, y), z)
 
 
+@settings(max_examples=60, deadline=None)
 @given(st.integers(0, 10_000), st.tuples(*[st.floats(-1, 1)] * 3))
 def test_a_posture_is_found_for_any_direction_of_gravity(seed, up):
     up = np.array(up)

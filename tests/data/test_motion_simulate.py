@@ -101,8 +101,11 @@ def test_a_raise_ends_when_it_says():
         np.testing.assert_allclose(joints[:, 1121], POSTURES["hanging"], atol=1e-12)
 
 
-def sensor_of(motion, moments_s):
-    return np.array([np.interp(moments_s, motion.times_s, column) for column in motion.readings.T])
+def test_gestures_in_quick_succession_do_not_jerk_the_arm():
+    settings = only("walk", idle_per_minute=10, others_per_minute=30, rate_hz=(200, 200))
+    for seed in range(100):
+        motion = simulate_motion(SPEECH, 12.0, settings, np.random.default_rng(seed))
+        assert np.linalg.norm(motion.readings[:, :3], axis=1).max() < 6.5
 
 
 def test_a_recording_keeps_its_orientation_where_the_arm_rests():

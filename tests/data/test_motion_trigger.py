@@ -5,6 +5,7 @@ import itertools
 import numpy as np
 import pytest
 from hypothesis import given
+from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from anchorstream.data.motion import Gesture, MotionSettings, triggers
@@ -71,6 +72,7 @@ def streams(draw):
     return speech, duration_s, settings, draw(st.integers(0, 2**32 - 1))
 
 
+@examples(max_examples=200, deadline=None)
 @given(streams())
 def test_what_is_meant_as_a_trigger_is_one_and_nothing_else_is(stream):
     speech, duration_s, settings, seed = stream
@@ -85,6 +87,7 @@ def test_what_is_meant_as_a_trigger_is_one_and_nothing_else_is(stream):
     assert found == meant
 
 
+@examples(max_examples=200, deadline=None)
 @given(streams())
 def test_gestures_are_in_order_and_no_two_overlap(stream):
     speech, duration_s, settings, seed = stream
@@ -97,9 +100,10 @@ def test_gestures_are_in_order_and_no_two_overlap(stream):
         kind: [g.end_s - g.start_s for g in gestures if g.kind == kind] for kind in ("raise", "lower")
     }
     assert all(0.4 - 1e-9 <= length_s <= 1.2 for length_s in lengths_s["raise"])
-    assert all(0.3 - 1e-9 <= length_s <= 1.0 for length_s in lengths_s["lower"])
+    assert all(0.4 - 1e-9 <= length_s <= 1.0 for length_s in lengths_s["lower"])
 
 
+@examples(max_examples=200, deadline=None)
 @given(streams())
 def test_raises_are_never_near_the_edges_of_the_rule(stream):
     speech, duration_s, settings, seed = stream
@@ -120,6 +124,7 @@ def test_raises_are_never_near_the_edges_of_the_rule(stream):
                 pytest.fail(f"the wrist of {block} is still up at {onset_s}")
 
 
+@examples(max_examples=200, deadline=None)
 @given(streams())
 def test_the_wrist_is_down_before_the_next_utterance(stream):
     speech, duration_s, settings, seed = stream

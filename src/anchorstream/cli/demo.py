@@ -23,6 +23,7 @@ examples:
   anchorstream demo --data recordings --keyword alexa  recordings of one's own (see docs/data.md)
   anchorstream demo --data recordings --losses ce,focal,sal,sa+fl,safl --seeds 3
   anchorstream demo --task onset                       the onset of speech instead of a keyword (see docs/tasks.md)
+  anchorstream demo --task trigger                     a raised wrist followed by speech: simulated motion
 
 Trains the same network once for each loss and seed on the same streams, scores all of them on other speakers, writes a
 report, exports the anchor-loss model and runs it over a stream. An interrupted demo is taken up by the same command."""
@@ -35,7 +36,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     parser.add_argument("--data", type=Path, metavar="DIR", help="recordings (default: synthetic speech)")
-    parser.add_argument("--task", default="keyword", metavar="NAME", help="keyword (default) or onset")
+    parser.add_argument(
+        "--task", default="keyword", metavar="NAME", help="keyword (default), onset or trigger"
+    )
     parser.add_argument("--keyword", help="what to detect, for the task keyword (default: computer)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="default: runs/demo, for another task runs/demo-TASK"
@@ -168,18 +171,28 @@ def _to_export(systems: Mapping[str, Sequence[Run]]) -> Run:
 
 
 def _live(model: Path, comparison: Comparison) -> dict[str, Any]:
-    """Feeds one test stream, block by block as a microphone would, to the exported model."""
+    """Feeds one test stream, in packets as a microphone and a sensor would, to the exported model."""
+    import numpy as np
+
     from anchorstream.data.clip import SAMPLE_RATE_HZ
     from anchorstream.metrics import match
-    from anchorstream.runtime import Detector
+    from anchorstream.runtime import PacketDetector
+    from anchorstream.train.inputs import readings_of
 
     index = max(range(len(comparison.streams.streams)), key=lambda i: len(_events(comparison, i)))
     stream, events = comparison.streams.streams[index], _events(comparison, index)
     detections = []
-    with Detector.open(model) as detector:
+    channels = comparison.task.motion
+    with PacketDetector.open(model) as detector:
         block = SAMPLE_RATE_HZ // 10
         for first in range(0, len(stream.samples), block):
-            detections += detector.push(stream.samples[first : first + block])
+            samples = stream.samples[first : first + block]
+            if channels and stream.motion is not None:
+                from_s, to_s = first / SAMPLE_RATE_HZ, (first + len(samples)) / SAMPLE_RATE_HZ
+                packet = slice(*np.searchsorted(stream.motion.times_s, (from_s, to_s)))
+                readings = readings_of(stream.motion, channels)[packet]
+                detections += detector.push_motion(stream.motion.times_s[packet], readings)
+            detections += detector.push_audio(samples, time_s=first / SAMPLE_RATE_HZ)
         detections += detector.flush()
     task = comparison.task
     matching = match(detections, events, task.window)

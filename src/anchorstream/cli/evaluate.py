@@ -19,6 +19,7 @@ examples:
   anchorstream evaluate runs/keyword-sal-seed1
   anchorstream evaluate runs/keyword-sal-seed1 --snr-db 0 --hours 2 --json
   anchorstream evaluate runs/keyword-sal-seed1 --halves
+  anchorstream evaluate runs/trigger-sal-seed1 --without motion
 
 Writes report.html and report.json into the run's folder. The detector's threshold is the one that was chosen on dev."""
 
@@ -34,6 +35,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=float, default=1.0, help="length of the streams (default: 1)")
     parser.add_argument(
         "--halves", action="store_true", help="measure also how often it fires at half a keyword"
+    )
+    parser.add_argument(
+        "--without",
+        choices=("audio", "motion"),
+        help="for a task with a motion sensor: mute the microphone, or switch the sensor off",
     )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where the report goes (default: the run's folder)"
@@ -53,7 +59,9 @@ def run(args: argparse.Namespace) -> int:
     trained = open_run(args.run)
     if args.halves:
         check_halves(trained.config)
-    conditions = Conditions(args.split, args.snr_db, args.hours)
+    conditions = Conditions(
+        args.split, args.snr_db, args.hours, missing=(args.without,) if args.without else ()
+    )
     with loading_bar("reading the recordings") as progress:
         corpus = corpus_of(trained.config, progress)
     with loading_bar("mixing streams") as progress:

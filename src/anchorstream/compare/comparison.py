@@ -15,6 +15,7 @@ from anchorstream.compare.evaluation import ScoredRun, score_systems
 from anchorstream.compare.examples import pick_examples
 from anchorstream.data.clip import Split
 from anchorstream.data.corpus import Corpus
+from anchorstream.data.motion.worn import Modality
 from anchorstream.report import SystemResult, write_report
 from anchorstream.tasks import Task
 from anchorstream.train.corpus import Progress, scored_streams
@@ -29,9 +30,11 @@ class Conditions:
     split: Split = "test"
     snr_db: float = 10.0
     hours: float = 1.0
+    missing: tuple[Modality, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.split} split, noise at {self.snr_db:g} dB, {self.hours:g} h"
+        missing = f", without {' and '.join(self.missing)}" if self.missing else ""
+        return f"{self.split} split, noise at {self.snr_db:g} dB, {self.hours:g} h{missing}"
 
 
 @dataclass(frozen=True, eq=False)
@@ -67,7 +70,14 @@ def compare(
     """
     some_run = next(iter(systems.values()))[0]
     config = some_run.config
-    mixed = scored_streams(config, corpus, conditions.split, snr_db=conditions.snr_db, hours=conditions.hours)
+    mixed = scored_streams(
+        config,
+        corpus,
+        conditions.split,
+        snr_db=conditions.snr_db,
+        hours=conditions.hours,
+        missing=conditions.missing,
+    )
     streams = FeatureStreams(some_run.model(), config.task, mixed, progress)
     scored = score_systems(systems, streams)
     results = {

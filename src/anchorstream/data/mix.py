@@ -9,14 +9,14 @@ from typing import overload
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.signal import oaconvolve
 
 from anchorstream.data.augment import AugmentSettings, distort
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Stream
 from anchorstream.data.mix_settings import MixSettings
 from anchorstream.data.motion.worn import Accompaniment
-from anchorstream.data.noise import NoiseBed, coloured_noise
+from anchorstream.data.noise import NoiseBed, coloured_noise, rising_fade
 from anchorstream.data.placing import DeckSupply, Placed, Pools, RandomSupply, place
+from anchorstream.data.room_filter import RoomFilter
 from anchorstream.data.utterance import Utterance, half_in, utterances_of
 from anchorstream.features.spec_augment import Masks, draw_masks
 
@@ -70,7 +70,8 @@ class _Mixer:
                 "pass rooms=make_rooms(...), or set room_probability to 0"
             )
         self.settings, self.seed = settings, seed
-        self._rooms, self._accompany = list(rooms or ()), accompany
+        self._rooms = [RoomFilter(room) for room in rooms or ()]
+        self._accompany = accompany
         speech = utterances_of(clips, targets)
         # A keyword is never cut; one that no stream can hold is most likely a recording with wrong bounds.
         longest = round((settings.length_s - settings.tail_s - settings.gap_s[1]) * SAMPLE_RATE_HZ)
@@ -100,11 +101,13 @@ class _Mixer:
             _add(mixture, item)
         if rng.random() < settings.room_probability:
             room = self._rooms[rng.integers(len(self._rooms))]
-            mixture = oaconvolve(mixture, room)[:samples]
+            mixture = room(mixture)
         snr_db = float(rng.uniform(*settings.snr_db))
         mixture += self._noise.draw(samples, rng) * np.float32(10 ** (-snr_db / 20))
         floor_gain = np.float32(10 ** (-rng.uniform(*_FLOOR_DB) / 20))
-        mixture += np.resize(np.roll(self._floor, -int(rng.integers(_FLOOR_SAMPLES))), samples) * floor_gain
+        first = int(rng.integers(_FLOOR_SAMPLES))
+        looped = np.resize(self._floor, max(0, samples - (_FLOOR_SAMPLES - first)))
+        mixture += np.concatenate((self._floor[first : first + samples], looped)) * floor_gain
         peak = max(float(mixture.max()), -float(mixture.min()))
         mixture *= np.float32(10 ** (rng.uniform(*settings.gain_db) / 20) / peak)
         return Stream(mixture, tuple(item.segment() for item in placed), snr_db, name)
@@ -289,5 +292,5 @@ def _add(mixture: NDArray[np.float32], item: Placed) -> None:
     # Speech itself is faded only where its recording ends with it.
     for part, fade in ((piece, before), (piece[::-1], after)):
         length = min(max(fade, shortest), len(piece) // 2)
-        part[:length] *= np.sin(np.linspace(0, np.pi / 2, length, endpoint=False, dtype=np.float32)) ** 2
+        part[:length] *= rising_fade(length) ** 2
     mixture[item.at - before : item.end + after] += piece

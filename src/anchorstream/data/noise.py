@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +40,14 @@ def coloured_noise(samples: int, exponent: float, rng: np.random.Generator) -> N
     spectrum[0] = 0.0
     signal = np.fft.irfft(spectrum, samples)
     return np.asarray(signal / np.sqrt(np.mean(signal**2)), dtype=np.float32)
+
+
+@lru_cache(maxsize=256)
+def rising_fade(samples: int) -> NDArray[np.float32]:
+    """The first quarter of a sine, (samples,), from 0 on; not to be written to. With its mirror, powers add to 1."""
+    fade = np.sin(np.linspace(0, np.pi / 2, samples, endpoint=False, dtype=np.float32))
+    fade.flags.writeable = False
+    return fade
 
 
 def active_rms(samples: NDArray[np.float32]) -> float:
@@ -98,7 +107,7 @@ class NoiseBed:
             piece = source[offset : offset + samples - end] * gain
             fade = min(_CROSSFADE_SAMPLES, len(piece) // 2)
             # Equal power: neighbours are not related, so their powers add, not their amplitudes.
-            ramp = np.sin(np.linspace(0, np.pi / 2, fade, endpoint=False, dtype=np.float32))
+            ramp = rising_fade(fade)
             piece[:fade] *= ramp
             piece[len(piece) - fade :] *= ramp[::-1]
             first, last = max(end, 0), min(end + len(piece), samples)

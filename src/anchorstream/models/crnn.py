@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from anchorstream.models.gru_layers import GRU
 from anchorstream.models.network import FrameNetwork, detection_head
 from anchorstream.models.separable import SeparableBlocks, pointwise, to_frames, to_image
 from anchorstream.models.streaming import State
@@ -51,7 +52,7 @@ class CRNN(FrameNetwork):
         self.expand = pointwise(bands, channels)
         self.expand_norm = nn.BatchNorm2d(channels)
         self.blocks = SeparableBlocks(channels, kernel_size, self.dilations)
-        self.gru = nn.GRU(channels, units, batch_first=True)
+        self.gru = GRU(channels, units)
         self.head = detection_head(units, classes)
 
     @property

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from torch import nn
-
+from anchorstream.models.gru_layers import GRU
 from anchorstream.models.recurrent import RecurrentNetwork
 
 
@@ -22,5 +21,5 @@ class GRUNetwork(RecurrentNetwork):
     """
 
     name: ClassVar[str] = "gru"
-    cell = nn.GRU
+    cell = GRU
     state_names: ClassVar[tuple[str, ...]] = ("hidden",)

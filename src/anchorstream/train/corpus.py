@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from anchorstream.data.clip import Split, Stream
 from anchorstream.data.corpus import Corpus, load_corpus
@@ -12,6 +14,7 @@ from anchorstream.data.mix import StreamMixer, evaluation_streams
 from anchorstream.data.mix_settings import MixSettings
 from anchorstream.data.motion import MotionBackground
 from anchorstream.data.motion.folder import load_backgrounds
+from anchorstream.data.motion.worn import Modality, without
 from anchorstream.data.rooms import make_rooms
 from anchorstream.data.utterance import HALVES, half_in
 from anchorstream.train.config import SYNTHETIC, Config, ConfigError
@@ -52,16 +55,43 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
 
 
 def scored_streams(
-    config: Config, corpus: Corpus, split: Split, *, snr_db: float, hours: float, seed: int = 0
+    config: Config,
+    corpus: Corpus,
+    split: Split,
+    *,
+    snr_db: float,
+    hours: float,
+    seed: int = 0,
+    missing: Collection[Modality] = (),
 ) -> Sequence[Stream]:
-    """The streams of a split at one noise level. The same for every run on the same data, so that runs compare."""
+    """The streams of a split at one noise level. The same for every run on the same data, so that runs compare.
+
+    Args:
+        config: of the run.
+        corpus: the clips.
+        split: which speakers.
+        snr_db: noise level.
+        hours: how much.
+        seed: where chance comes from.
+        missing: modalities to do without: the microphone is muted, or the sensor is off.
+
+    Raises:
+        ConfigError: if something is to be missing that the task does not have.
+    """
+    accompany = config.task.accompaniment(None, _backgrounds(config, split))
+    if missing and accompany is None:
+        raise ConfigError(f"the task {config.task.name!r} has nothing but audio, which cannot be missing")
+
+    def with_less(stream: Stream, rng: np.random.Generator) -> Stream:
+        return without(accompany(stream, rng) if accompany else stream, missing)
+
     return evaluation_streams(
         corpus.select(split=split),
         targets=config.task.spoken,
         settings=replace(config.task.scored_mix, snr_db=(snr_db, snr_db)),
         seed=seed,
         hours=hours,
-        accompany=config.task.accompaniment(None, _backgrounds(config, split)),
+        accompany=with_less if missing else accompany,
     )
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from anchorstream.data.clip import Stream
-from anchorstream.data.motion import AXES_ACCELEROMETER, AXES_GYROSCOPE
+from anchorstream.data.motion import AXES_ACCELEROMETER, AXES_GYROSCOPE, SimulatedMotion
 from anchorstream.features.logmel import LogMelSettings
 from anchorstream.features.motion import motion_frames
 
@@ -29,7 +30,11 @@ def motion_of(stream: Stream, channels: Sequence[str], settings: LogMelSettings)
     frames = len(stream.samples) // settings.hop_samples
     if stream.motion is None:
         return torch.zeros(frames, len(channels))
-    columns = [_AXES.index(channel) for channel in channels]
     hop_s = settings.hop_samples / settings.sample_rate_hz
-    readings = np.ascontiguousarray(stream.motion.readings[:, columns])
+    readings = readings_of(stream.motion, channels)
     return torch.from_numpy(motion_frames(stream.motion.times_s, readings, hop_s, frames))
+
+
+def readings_of(motion: SimulatedMotion, channels: Sequence[str]) -> NDArray[np.float32]:
+    """The readings (n, channels) of some of the channels."""
+    return motion.readings[:, [_AXES.index(channel) for channel in channels]]

@@ -12,8 +12,9 @@ from anchorstream.data.motion.plan import Block
 from anchorstream.data.motion.trigger import Gesture
 from anchorstream.data.motion.wearer import Vector, Wearer
 
-# Joints of one movement neither begin nor end together: each leaves away up to this share of it at either end.
-_STAGGER = 0.12
+# Joints of one movement neither begin nor end together: each leaves away up to this share of it at either end, and
+# less in a movement shorter than this, in which there is no time to lose.
+_STAGGER, _UNHURRIED_S = 0.12, 0.8
 # Nobody repeats a pose exactly (rad).
 _POSE_SPREAD = np.array([0.06, 0.04, 0.08, 0.08, 0.10])
 # A raise goes too far by up to this share, and comes back within this time.
@@ -106,7 +107,7 @@ def _gesture(
         stops = [(0.25, cup), (0.3, cup), (0.5, mouth), (0.65, mouth), (0.8, cup)]
     elif gesture.kind == "scratch":
         head = _near(_HEAD, rng)
-        stroke = rng.uniform(0.05, 0.2) * np.array([0.2, 0.1, 0.3, 1.0, 0.3])
+        stroke = rng.uniform(0.03, 0.12) * np.array([0.2, 0.1, 0.3, 1.0, 0.3])
         strokes = max(1, round(0.4 * (end_s - start_s) * rng.uniform(3.0, 5.0)))  # 3 to 5 a second
         stops = [(0.3, head)]
         for number in range(1, 2 * strokes + 1):  # there and back
@@ -136,8 +137,8 @@ def _near(pose: Vector, rng: np.random.Generator) -> Vector:
 
 def _move(start_s: float, end_s: float, pose: Vector, rng: np.random.Generator) -> Move:
     """A movement from start to end: at least one joint begins at the start, and one ends at the end."""
-    cut = _STAGGER * rng.random((2, 5))
+    length_s = max(end_s - start_s, 1e-3)
+    cut = _STAGGER * min(1.0, length_s / _UNHURRIED_S) * rng.random((2, 5))
     first, last = rng.integers(5, size=2)
     cut[0, first] = cut[1, last] = 0.0
-    length_s = max(end_s - start_s, 1e-3)
     return Move(start_s + cut[0] * length_s, start_s + (1 - cut[1]) * length_s, pose)

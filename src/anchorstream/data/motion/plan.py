@@ -196,7 +196,9 @@ def _other(
     rng: np.random.Generator,
 ) -> list[Block]:
     """Another gesture, where the arm is free."""
-    length_s, place, which = rng.uniform(*settings.other_s), rng.random(), rng.random()
+    place, which = rng.random(), rng.random()
+    least_s = list(_SHORTEST_OTHER_S.values())[int(which * len(_SHORTEST_OTHER_S))]
+    length_s = max(rng.uniform(*settings.other_s), least_s)
     at_onset = rng.random() < settings.other_at_onset_share
     busy = [(block.start_s, block.end_s) for block in blocks]
     if at_onset and onsets_s:
@@ -215,9 +217,14 @@ def _other(
 
 
 def _other_block(start_s: float, end_s: float, which: float) -> Block:
-    """One of the gestures that can be made in that time; ``which`` in [0, 1) says which."""
-    kinds = [kind for kind, least_s in _SHORTEST_OTHER_S.items() if least_s <= end_s - start_s + 1e-9]
-    return Block("other", None, (Gesture(kinds[int(which * len(kinds))], start_s, end_s),), end_s)
+    """The gesture that ``which`` in [0, 1) says, or in a short time one of those that fit."""
+    kinds = list(_SHORTEST_OTHER_S)
+    kind = kinds[int(which * len(kinds))]
+    length_s = end_s - start_s + 1e-9
+    if _SHORTEST_OTHER_S[kind] > length_s:
+        kinds = [name for name in kinds if _SHORTEST_OTHER_S[name] <= length_s]
+        kind = kinds[int(which * len(kinds))]
+    return Block("other", None, (Gesture(kind, start_s, end_s),), end_s)
 
 
 def _draw_pause(

@@ -9,7 +9,7 @@ Range = tuple[float, float]
 
 # A hand does not rise or sink faster in everyday life.
 SHORTEST_RAISE_S = 0.4
-SHORTEST_LOWER_S = 0.3
+SHORTEST_LOWER_S = 0.4
 
 _RANGES = ("raise_s", "lower_s", "lead_s", "lower_after_s", "hold_s", "other_s", "rate_hz", "jitter", "gap_s")
 _SHARES = (

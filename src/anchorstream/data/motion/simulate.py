@@ -19,8 +19,10 @@ from anchorstream.data.motion.trigger import Gesture
 from anchorstream.data.motion.wearer import POSTURES, Vector, Wearer, draw_wearer
 
 _STEP_S = 1 / GRID_HZ
-# The background fades away while a gesture begins, not before, which would announce it; and comes back after it.
-_FADE_OUT_S, _FADE_IN_S = 0.15, 0.3
+# The background fades away while a gesture begins, not before, which would announce it; and comes back after it. An
+# arm that swings takes longer to come to rest than readings take to be faded.
+_RECORDED_FADES_S = (0.15, 0.3)
+_SWING_FADES_S = (0.5, 0.5)
 # Nobody rests twice in the same pose (rad).
 _REST_SPREAD = np.array([0.08, 0.05, 0.10, 0.12, 0.20])
 # Of a recording's changing part, this share stays while the arm is in a gesture.
@@ -91,7 +93,6 @@ def simulate_gestures(
     sensor = sensor or draw_sensor(settings, rng)
     start_s = -2 / sensor.rate_hz
     count = int(np.ceil((duration_s - start_s) / _STEP_S)) + 2
-    gate = _gate(blocks, start_s, count)
     recorded = rng.random() < settings.recorded_share and len(backgrounds) > 0
     name, posture = draw_background(settings, rng)
     if recorded:
@@ -108,30 +109,34 @@ def simulate_gestures(
 
     first = rest(blocks[0].start_s if blocks else 0.0)
     path = joint_path(first, moves_of(blocks, wearer, rest, rng), start_s - _STEP_S, _STEP_S, count + 2)
-    around = np.pad(gate, 1, mode="edge")
-    besides = unrest("still" if recorded else name, wearer, around, _STEP_S, rng)
+    gate = _gate(blocks, start_s - _STEP_S, count + 2, _SWING_FADES_S)
+    besides = unrest("still" if recorded else name, wearer, gate, _STEP_S, rng)
     ideal = ideal_readings(path + besides.joints, wearer, besides.trunk_m_s2[:, 1:-1], _STEP_S)
     if recorded:
+        gate = _gate(blocks, start_s, count, _RECORDED_FADES_S)
         ideal = _over(ideal, background, column, gate, rng.uniform(*_RECORDED_IN_GESTURE))
     times_s, readings = measure(ideal, start_s, _STEP_S, duration_s, sensor, settings, rng)
     gestures = tuple(gesture for block in blocks for gesture in block.gestures)
     return SimulatedMotion(times_s, readings, gestures, name, wearer)
 
 
-def _gate(blocks: Sequence[Block], start_s: float, count: int) -> NDArray[np.float64]:
+def _gate(
+    blocks: Sequence[Block], start_s: float, count: int, fades_s: tuple[float, float]
+) -> NDArray[np.float64]:
     """(count,) 1 where the arm is in a gesture, from its first movement to its last; 0 far from any."""
-    gate = np.zeros(count)
+    # A product, because a maximum would have kinks where two fades cross: leaps of the arm's velocity.
+    rests = np.ones(count)
     rise, fall = (
         minimum_jerk(np.arange(1, length + 1) / (length + 1))
-        for length in (round(_FADE_OUT_S / _STEP_S), round(_FADE_IN_S / _STEP_S))
+        for length in (round(fade_s / _STEP_S) for fade_s in fades_s)
     )
     for block in blocks:
         first, last = (round((time_s - start_s) / _STEP_S) for time_s in (block.start_s, block.end_s))
         shape = np.concatenate([rise, np.ones(max(last - first - len(rise), 0)), fall[::-1]])
         end = min(first + len(shape), count)
         if first < end:
-            np.maximum(gate[first:end], shape[: end - first], out=gate[first:end])
-    return gate
+            rests[first:end] *= 1 - shape[: end - first]
+    return 1 - rests
 
 
 def _over(
