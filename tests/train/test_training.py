@@ -56,9 +56,17 @@ def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path) -> N
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("weight_average", [0, 0.1])
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, weight_average) -> None:
-    config = small(f"optimiser.weight_average={weight_average}")
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["optimiser.weight_average=0"],
+        ["optimiser.weight_average=0.1"],
+        ["model={name: gru, options: {units: 16, layers: 1}}", "optimiser.state_reset=0.3"],
+    ],
+    ids=["last weights", "average", "carried state"],
+)
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, overrides) -> None:
+    config = small(*overrides)
     whole = train(config, tmp_path / "whole")
 
     process = start(config, tmp_path / "killed")
