@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from anchorstream.models.network import detection_head
 from anchorstream.models.normalise import BandNormalisation
 from anchorstream.models.registry import MODELS, build_model, model_options
+from anchorstream.models.separable import Pointwise, to_image
 from anchorstream.models.tcn import DSTCN
 
 
@@ -353,3 +354,19 @@ def test_the_forget_gates_of_a_fresh_lstm_start_open():
         _, _, b_in, b_rec = layer_weights(network.lstm, layer)
         assert torch.equal((b_in + b_rec)[3:6], torch.ones(3))
         assert not torch.equal((b_in + b_rec)[:3], torch.ones(3))
+
+
+@pytest.mark.parametrize(("batch", "frames"), [(1, 64), (2, 8), (3, 16), (8, 50), (5, 7), (16, 9)])
+def test_pointwise_is_the_convolution_however_a_batch_is_cut_into_rows(batch, frames):
+    torch.manual_seed(0)
+    layer = Pointwise(6, 4)
+    x = to_image(torch.randn(batch, frames, 6)).requires_grad_()
+    pull = torch.randn(batch, 4, 1, frames)
+    expected = torch.einsum("oi,bixt->boxt", layer.weight[:, :, 0, 0], x)
+    actual = layer(x)
+    torch.testing.assert_close(actual, expected, rtol=0, atol=1e-6)
+    leaves = [x, layer.weight]
+    for ours, theirs in zip(
+        torch.autograd.grad(actual, leaves, pull), torch.autograd.grad(expected, leaves, pull), strict=True
+    ):
+        torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)

@@ -60,11 +60,14 @@ def crossings_at(
         return high
 
     # A run is a stretch of `low` without a release in it: at most one detection comes out of each.
-    run_last = low[np.flatnonzero(np.diff(low, append=low[-1] + release_frames + 1) > release_frames)]
+    ends = np.ones(len(low), dtype=bool)
+    np.greater(low[1:] - low[:-1], release_frames, out=ends[:-1])
+    run_last = low[ends]
     run_of_high = np.searchsorted(run_last, high)
-    is_first = np.diff(run_of_high, prepend=-1) > 0
+    is_first = np.ones(len(high), dtype=bool)
+    np.greater(run_of_high[1:], run_of_high[:-1], out=is_first[1:])
     first = high[is_first]
-    if refractory_frames <= 1 or np.all(np.diff(first) >= refractory_frames):
+    if refractory_frames <= 1 or bool((first[1:] - first[:-1] >= refractory_frames).all()):
         return first
 
     # The refractory time reaches into a later run: go from detection to detection.

@@ -54,6 +54,7 @@ class EventWindows:
         go_on = [-np.inf if event.goes_on_until_s is None else event.goes_on_until_s for event in events]
         #: (E,) where what happens is over: no earlier than the window.
         self.over_s: NDArray[np.float64] = np.maximum(ends, np.array(go_on, dtype=np.float64))
+        self._go_on = bool(np.any(self.over_s > ends))
         order = np.lexsort((ends, starts))
         starts, ends = starts[order] - _ROUNDING_S, ends[order] + _ROUNDING_S
         overlaps_next = np.zeros(len(events), dtype=bool)
@@ -103,6 +104,8 @@ class EventWindows:
         Returns:
             Indices of detections, ascending; none of them hit an event.
         """
+        if not self._go_on:
+            return np.zeros(0, dtype=np.intp)
         missed = found < 0
         first = np.searchsorted(times_s, self.ends_s[missed] + _ROUNDING_S, side="right")
         inside = first < len(times_s)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from anchorstream.models.gru_layers import GRU
 from anchorstream.models.network import FrameNetwork, detection_head
-from anchorstream.models.separable import SeparableBlocks, pointwise, to_frames, to_image
+from anchorstream.models.separable import Pointwise, SeparableBlocks, to_frames, to_image
 from anchorstream.models.streaming import State
 
 
@@ -49,7 +49,7 @@ class CRNN(FrameNetwork):
             )
         self.channels, self.kernel_size, self.dilations = channels, kernel_size, tuple(dilations)
         self.units = units
-        self.expand = pointwise(bands, channels)
+        self.expand = Pointwise(bands, channels)
         self.expand_norm = nn.BatchNorm2d(channels)
         self.blocks = SeparableBlocks(channels, kernel_size, self.dilations)
         self.gru = GRU(channels, units)

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anchorstream.models.network import FrameNetwork, detection_head
-from anchorstream.models.separable import CausalDepthwise, pointwise, to_frames, to_image, zero_frames
+from anchorstream.models.separable import CausalDepthwise, Pointwise, to_frames, to_image, zero_frames
 from anchorstream.models.streaming import State
 
 
@@ -115,9 +115,9 @@ class _Block(nn.Module):
         super().__init__()
         self.depthwise = CausalDepthwise(inputs, kernel_size, dilation)
         self.depthwise_norm = nn.BatchNorm2d(inputs)
-        self.pointwise = pointwise(inputs, channels)
+        self.pointwise = Pointwise(inputs, channels)
         self.pointwise_norm = nn.BatchNorm2d(channels)
-        self.mix = pointwise(channels, channels)
+        self.mix = Pointwise(channels, channels)
         self.mix_norm = nn.BatchNorm2d(channels)
         self.residual = inputs == channels
 

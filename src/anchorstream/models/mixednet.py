@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from anchorstream.models.network import FrameNetwork, detection_head
 from anchorstream.models.separable import (
     CausalDepthwise,
+    Pointwise,
     channels_last,
-    pointwise,
     to_frames,
     to_image,
     zero_frames,
@@ -146,7 +146,7 @@ class _Block(nn.Module):
         self.depthwise = nn.ModuleList(
             CausalDepthwise(share, size) for share, size in zip(self.shares, kernel_sizes, strict=True)
         )
-        self.pointwise = pointwise(inputs, channels)
+        self.pointwise = Pointwise(inputs, channels)
         self.norm = nn.BatchNorm2d(channels)
         self.residual = inputs == channels
 

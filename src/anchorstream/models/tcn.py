@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anchorstream.models.network import FrameNetwork, detection_head
-from anchorstream.models.separable import SeparableBlocks, pointwise, to_frames, to_image
+from anchorstream.models.separable import Pointwise, SeparableBlocks, to_frames, to_image
 from anchorstream.models.streaming import State
 
 
@@ -49,7 +49,7 @@ class DSTCN(FrameNetwork):
                 f"got channels={channels}, kernel_size={kernel_size}, dilations={list(dilations)}"
             )
         self.channels, self.kernel_size, self.dilations = channels, kernel_size, tuple(dilations)
-        self.expand = pointwise(bands, channels)
+        self.expand = Pointwise(bands, channels)
         self.expand_norm = nn.BatchNorm2d(channels)
         self.blocks = SeparableBlocks(channels, kernel_size, self.dilations)
         self.head = detection_head(channels, classes)
