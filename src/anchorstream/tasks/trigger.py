@@ -33,6 +33,10 @@ Input = Literal["audio", "accelerometer", "gyroscope"]
 
 _LABEL = "trigger"
 _SPEECH = "speech"
+# Of streams for scoring: a lively hour of somebody's day. Training meets what could be confused more often.
+_SCORED_MOTION = MotionSettings(
+    idle_per_minute=1.0, others_per_minute=2.0, other_at_onset_share=0.2, amid_share=0.1
+)
 
 
 @dataclass(frozen=True)
@@ -116,7 +120,7 @@ class TriggerTask:
     @property
     def scored_mix(self) -> MixSettings:
         """Pauses in which a wrist can go up and down again."""
-        return MixSettings(gap_s=(1.0, 4.0), target_gap_s=1.0, tail_s=1.5, room_probability=0.0)
+        return MixSettings(gap_s=(1.5, 6.0), target_gap_s=1.5, tail_s=1.5, room_probability=0.0)
 
     @property
     def reporting(self) -> Reporting:
@@ -146,7 +150,7 @@ class TriggerTask:
         """The motion of a wrist; without ``settings`` that of the scored streams, the same for every run."""
         heard: dict[Modality, bool] = {"audio": "audio" in self.inputs, "motion": bool(self.motion)}
         return WornSensor(
-            settings or MotionSettings(),
+            settings or _SCORED_MOTION,
             backgrounds,
             absent=[modality for modality, is_heard in heard.items() if not is_heard],
             # With one of them alone, nothing would be left.
