@@ -119,8 +119,10 @@ class TriggerTask:
 
     @property
     def scored_mix(self) -> MixSettings:
-        """Pauses in which a wrist can go up and down again."""
-        return MixSettings(gap_s=(1.5, 6.0), target_gap_s=1.5, tail_s=1.5, room_probability=0.0)
+        """Pauses in which a wrist can go up and down again, in streams of a minute."""
+        return MixSettings(
+            length_s=60.0, gap_s=(1.5, 6.0), target_gap_s=1.5, tail_s=1.5, room_probability=0.0
+        )
 
     @property
     def reporting(self) -> Reporting:
