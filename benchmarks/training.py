@@ -38,6 +38,7 @@ from torch.utils.data import default_collate
 from anchorstream import losses
 from anchorstream.data.mix import StreamMixer
 from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.outputs import loss_inputs
 from anchorstream.models.presets import PRESETS
 from anchorstream.train.config import SYNTHETIC, Config, ConfigError, load_config
 from anchorstream.train.corpus import corpus_of, training_mixer
@@ -62,7 +63,10 @@ class Trained:
         torch.manual_seed(0)
         preset, settings = PRESETS[self.name], self.config.optimiser
         self.detector = StreamingDetector.build(
-            preset.model, labels=self.config.task.labels, options=preset.options
+            preset.model,
+            labels=self.config.task.labels,
+            options=preset.options,
+            outputs=self.config.model.outputs,
         )
         self.streams = TrainingStreams(self.mixer, self.config.task, self.detector)
         self._loss = losses.build(self.config.loss, **self.config.loss_options)
@@ -89,7 +93,8 @@ class Trained:
     def step(self, features: Tensor, batch: Batch) -> None:
         """What is learnt from a batch."""
         self._optimiser.zero_grad()
-        self._loss(self.detector.network(features), batch["targets"], batch["anchors"]).backward()
+        logits = self.detector.network(features)
+        self._loss(*loss_inputs(logits, batch["targets"], self.detector.outputs), batch["anchors"]).backward()
         torch.nn.utils.clip_grad_norm_(
             self.detector.network.parameters(), self.config.optimiser.gradient_clip
         )

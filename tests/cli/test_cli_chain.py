@@ -10,7 +10,6 @@ import torch
 
 from anchorstream.cli.main import main
 from anchorstream.data.audio import read_audio
-from anchorstream.models.detector import event_posteriors
 from anchorstream.train.run import open_run
 
 BUDGET = [
@@ -75,7 +74,7 @@ def test_train_evaluate_export_detect(tones: Path, tmp_path: Path, capsys) -> No
     detector = open_run(run).model()
     samples = read_audio(files[0]).samples
     with torch.inference_mode():
-        expected = event_posteriors(detector(torch.from_numpy(samples)[None]))[0].numpy()
+        expected = detector.posteriors(detector(torch.from_numpy(samples)[None]))[0].numpy()
     actual = np.load(tmp_path / "npz" / f"{Path(files[0]).stem}.npz")["posteriors"]
     np.testing.assert_allclose(actual[: len(expected)], expected, atol=1e-5)
     assert 0 <= len(actual) - len(expected) <= 1

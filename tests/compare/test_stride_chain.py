@@ -9,7 +9,7 @@ from anchorstream.compare.evaluation import chosen_decoder
 from anchorstream.data.clip import Stream
 from anchorstream.export import export_run
 from anchorstream.metrics import match
-from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.runtime import Detector
 from anchorstream.tasks import KeywordTask
 from anchorstream.train.corpus import corpus_of, training_mixer
@@ -69,7 +69,7 @@ def test_it_learns_is_scored_is_exported_and_runs_live(small, tmp_path):
             live += detector.push(samples[first : first + 1600])
             posteriors.append(detector.posteriors)
     with torch.inference_mode():
-        expected = event_posteriors(network(torch.from_numpy(samples)[None]))[0].numpy()
+        expected = network.posteriors(network(torch.from_numpy(samples)[None]))[0].numpy()
     np.testing.assert_allclose(np.concatenate(posteriors), expected, rtol=0, atol=1e-5)
 
     # Live and scored detections are the same ones, at ends of 30 ms hops, and they find most keywords.

@@ -13,7 +13,7 @@ import anchorstream
 from anchorstream.decode import DecoderSettings
 from anchorstream.export import ParityError, check_parity, export_onnx
 from anchorstream.export import onnx as export_module
-from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.registry import MODELS
 from anchorstream.runtime import Session
 from anchorstream.runtime.contract import METADATA_KEY, Contract
@@ -87,7 +87,7 @@ def test_an_unseen_size_of_call_gives_the_posteriors_of_the_network(exported):
     state = {name: first[f"{name}_out"] for name in state}
     second = session.run(["posteriors"], {"pcm": pcm[:, 11 * hop :].numpy(), **state})[0]
     together = np.concatenate([first["posteriors"], second], axis=1)
-    np.testing.assert_allclose(together, event_posteriors(detector(pcm)).numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(together, detector.posteriors(detector(pcm)).numpy(), rtol=0, atol=1e-5)
 
 
 def test_the_contract_is_in_the_file(exported):
@@ -198,12 +198,29 @@ def test_a_detector_with_a_motion_sensor_takes_both_signals(name, tmp_path):
         )
         outputs.append(posteriors)
     with torch.no_grad():
-        expected = event_posteriors(detector(torch.from_numpy(pcm), torch.from_numpy(motion))).numpy()
-        off = event_posteriors(detector(torch.from_numpy(pcm))).numpy()
+        expected = detector.posteriors(detector(torch.from_numpy(pcm), torch.from_numpy(motion))).numpy()
+        off = detector.posteriors(detector(torch.from_numpy(pcm))).numpy()
     np.testing.assert_allclose(np.concatenate(outputs, 1), expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(session.step(pcm, session.init_state(2))[0], off, rtol=0, atol=1e-5)
     with pytest.raises(ValueError, match="expected motion"):
         session.step(pcm, session.init_state(2), motion[:, :1])
+
+
+@pytest.mark.parametrize("labels", [("yes",), ("yes", "no", "stop")])
+@torch.no_grad()
+def test_sigmoid_outputs_are_exported_and_may_all_be_sure_at_once(labels, tmp_path):
+    torch.manual_seed(3)
+    detector = StreamingDetector.build("crnn", labels=labels, outputs="sigmoid").eval()
+    detector.network.head.weight.normal_(std=0.3)
+    detector.network.head.bias.fill_(2.0)
+    path = export_onnx(detector, tmp_path / "model.onnx", decoder=DecoderSettings(threshold=0.5))
+    session = Session.open(path)
+    pcm = (0.1 * torch.randn(2, 30 * 160)).numpy()
+    posteriors, _ = session.step(pcm, session.init_state(2))
+    expected = torch.sigmoid(detector(torch.from_numpy(pcm))).numpy()
+    np.testing.assert_allclose(posteriors, expected, rtol=0, atol=1e-5)
+    assert posteriors.shape == (2, 30, len(labels))
+    assert len(labels) == 1 or posteriors.sum(-1).max() > 1.5
 
 
 def test_a_file_that_hears_nothing_of_motion_refuses_it(tmp_path):

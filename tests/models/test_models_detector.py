@@ -7,7 +7,7 @@ import torch
 
 from anchorstream.features.frontend import LogMel
 from anchorstream.features.logmel import LogMelSettings
-from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.registry import MODELS, build_model
 
 
@@ -160,7 +160,7 @@ def test_the_state_is_counted():
     assert detector.state_size == 320 + 2 * 64
 
 
-@pytest.mark.parametrize("labels", [["yes", "yes"], [""]])
+@pytest.mark.parametrize("labels", [["yes", "yes"], [""], []])
 def test_labels_are_names_each_of_them_once(labels):
     with pytest.raises(ValueError, match="labels must be names"):
         StreamingDetector.build("gru", labels=labels)
@@ -171,10 +171,35 @@ def test_parts_that_do_not_fit_are_refused():
         StreamingDetector(LogMel(), build_model("gru", bands=40, classes=4), ["yes"])
 
 
-def test_posteriors_leave_out_the_background():
-    torch.testing.assert_close(
-        event_posteriors(torch.tensor([[0.7, 0.2, 0.1]]).log()), torch.tensor([[0.2, 0.1]])
-    )
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("outputs", ["softmax", "sigmoid"])
+@torch.no_grad()
+def test_a_fresh_detector_takes_nearly_every_frame_for_background(name, outputs):
+    detector = StreamingDetector.build(name, labels=["yes", "no"], outputs=outputs).eval()
+    torch.nn.init.zeros_(detector.network.head.weight)
+    posteriors = detector.posteriors(detector(0.1 * torch.randn(1, 4800)))
+    torch.testing.assert_close(posteriors, torch.full_like(posteriors, 0.01))
+
+
+@pytest.mark.parametrize("name", MODELS)
+@torch.no_grad()
+def test_a_detector_with_sigmoid_outputs_is_loaded_as_it_was_saved(name, tmp_path):
+    detector = StreamingDetector.build(name, labels=["yes"], outputs="sigmoid").eval()
+    torch.nn.init.normal_(detector.network.head.weight)
+    pcm = 0.1 * torch.randn(2, 4800)
+    assert detector(pcm).shape[2] == 1
+    assert detector(pcm[:, :50]).shape == (2, 0, 1)
+    detector.save(tmp_path)
+    loaded = StreamingDetector.load(tmp_path)
+    assert loaded.outputs == "sigmoid"
+    assert torch.equal(loaded.posteriors(loaded(pcm)), torch.sigmoid(detector(pcm)))
+
+
+def test_outputs_of_another_kind_are_refused():
+    with pytest.raises(ValueError, match="outputs must be 'softmax' or 'sigmoid', got 'tanh'"):
+        StreamingDetector.build("gru", labels=["yes"], outputs="tanh")
+    with pytest.raises(ValueError, match=r"1 labels with sigmoid outputs.*1 classes, got 40 bands and 2"):
+        StreamingDetector(LogMel(), build_model("gru", bands=40, classes=2), ["yes"], outputs="sigmoid")
 
 
 AXES = ("ax", "ay", "az")
@@ -232,9 +257,10 @@ def test_a_detector_with_motion_is_loaded_as_it_was_saved(worn, tmp_path):
     assert torch.equal(loaded(pcm, motion), worn(pcm, motion))
 
 
-def test_a_detector_of_before_there_was_motion_is_loaded(detector, tmp_path):
+def test_a_detector_of_before_there_was_motion_or_a_choice_of_outputs_is_loaded(detector, tmp_path):
     detector.save(tmp_path)
     config = json.loads((tmp_path / "detector.json").read_text())
-    del config["motion"]
+    del config["motion"], config["outputs"]
     (tmp_path / "detector.json").write_text(json.dumps(config))
-    assert StreamingDetector.load(tmp_path).motion == ()
+    loaded = StreamingDetector.load(tmp_path)
+    assert (loaded.motion, loaded.outputs) == ((), "softmax")

@@ -18,7 +18,7 @@ import anchorstream
 from anchorstream.decode import DecoderSettings
 from anchorstream.export.parity import check_parity
 from anchorstream.export.recurrent import OnnxGRU, OnnxLSTM
-from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.runtime.contract import FORMAT, METADATA_KEY, Contract, StateSpec
 
 OPSET = 20
@@ -96,7 +96,7 @@ class _Step(nn.Module):
     def forward(self, pcm: Tensor, *others: Tensor) -> tuple[Tensor, ...]:
         motion, state = (others[0], others[1:]) if self.detector.motion else (None, others)
         logits, after = self.detector.step(pcm, dict(zip(self.names, state, strict=True)), motion)
-        return event_posteriors(logits), *(after[name] for name in self.names)
+        return self.detector.posteriors(logits), *(after[name] for name in self.names)
 
 
 def _model_proto(detector: StreamingDetector) -> onnx.ModelProto:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.detector import StreamingDetector
 
 #: The largest difference of posteriors that arithmetic in another order may leave.
 TOLERANCE = 1e-5
@@ -107,7 +107,7 @@ class _Signals:
 
 
 def _whole(detector: StreamingDetector, signals: _Signals) -> NDArray[np.floating[Any]]:
-    return np.asarray(event_posteriors(detector(*signals.tensors(detector.frontend.mel))))
+    return np.asarray(detector.posteriors(detector(*signals.tensors(detector.frontend.mel))))
 
 
 def _in_steps(step: _Step, signals: _Signals, state: _State, frames: int, hops: int) -> tuple[_Array, _State]:
@@ -124,7 +124,7 @@ def _torch_step(detector: StreamingDetector) -> _Step:
         tensors = {name: torch.from_numpy(array) for name, array in state.items()}
         pcm, motion = signals.tensors(detector.frontend.mel)
         logits, after = detector.step(pcm, tensors, motion)
-        return event_posteriors(logits).numpy(), {name: tensor.numpy() for name, tensor in after.items()}
+        return detector.posteriors(logits).numpy(), {name: tensor.numpy() for name, tensor in after.items()}
 
     return step
 

@@ -18,6 +18,7 @@ from anchorstream.features.frontend import PCM_TAIL, LogMel
 from anchorstream.features.logmel import LogMelSettings
 from anchorstream.frames import FrameClock
 from anchorstream.models.network import FrameNetwork
+from anchorstream.models.outputs import Outputs, event_posteriors, logit_count, prior_logits
 from anchorstream.models.registry import build_model
 from anchorstream.models.streaming import State, StreamingModule
 
@@ -34,16 +35,6 @@ def _lstm_flops(x: Sequence[int], w_in: Sequence[int], w_rec: Sequence[int], *_:
 _UNCOUNTED = {torch.ops.aten.mkldnn_rnn_layer: _lstm_flops}
 
 
-def event_posteriors(logits: Tensor) -> Tensor:
-    """The probabilities of the labels, (..., K - 1): softmax over (..., K) without the background column.
-
-    Example:
-        >>> event_posteriors(torch.tensor([0.0, 0.0]))
-        tensor([0.5000])
-    """
-    return logits.softmax(dim=-1)[..., 1:]
-
-
 class StreamingDetector(StreamingModule):
     """Front end and network as one streaming module: samples (B, N) to logits (B, N // hop_samples, K).
 
@@ -53,11 +44,13 @@ class StreamingDetector(StreamingModule):
     Args:
         frontend: from samples to features.
         network: from features to logits.
-        labels: what is detected; class ``i + 1`` of the network is ``labels[i]``, class 0 is background.
+        labels: what is detected.
         motion: names of the channels of the motion sensor, such as ``("ax", "ay", "az")``; none for audio alone.
+        outputs: ``"softmax"``: class 0 of the network is background and class ``i + 1`` is ``labels[i]``; or
+            ``"sigmoid"``: class ``i`` is ``labels[i]``, yes or no, whatever the others are.
 
     Raises:
-        ValueError: if the parts do not fit together, or a label is empty or named twice.
+        ValueError: if the parts do not fit together, there is no label, or one is empty or named twice.
 
     Example:
         >>> detector = StreamingDetector.build("ds-tcn", labels=["computer"])
@@ -66,18 +59,24 @@ class StreamingDetector(StreamingModule):
     """
 
     def __init__(
-        self, frontend: LogMel, network: FrameNetwork, labels: Sequence[str], motion: Sequence[str] = ()
+        self,
+        frontend: LogMel,
+        network: FrameNetwork,
+        labels: Sequence[str],
+        motion: Sequence[str] = (),
+        outputs: Outputs = "softmax",
     ) -> None:
         super().__init__()
-        self.labels, self.motion = tuple(labels), tuple(motion)
-        if not all(self.labels) or len(set(self.labels)) < len(self.labels):
+        self.labels, self.motion, self.outputs = tuple(labels), tuple(motion), outputs
+        if not self.labels or not all(self.labels) or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels must be names, each of them once, got {list(self.labels)}")
         features = frontend.settings.bands + len(self.motion)
-        if network.classes != len(self.labels) + 1 or network.bands != features:
+        classes = logit_count(len(self.labels), outputs)
+        if network.classes != classes or network.bands != features:
             raise ValueError(
-                f"{len(self.labels)} labels, {frontend.settings.bands} bands and {len(self.motion)} channels of motion "
-                f"need a network of {features} bands and one class more than labels, got {network.bands} bands and "
-                f"{network.classes} classes"
+                f"{len(self.labels)} labels with {outputs} outputs, {frontend.settings.bands} bands and "
+                f"{len(self.motion)} channels of motion need a network of {features} bands and {classes} classes, "
+                f"got {network.bands} bands and {network.classes} classes"
             )
         self.frontend = frontend
         self.network = network
@@ -91,6 +90,7 @@ class StreamingDetector(StreamingModule):
         features: LogMelSettings | None = None,
         options: Mapping[str, Any] | None = None,
         motion: Sequence[str] = (),
+        outputs: Outputs = "softmax",
     ) -> StreamingDetector:
         """Makes a detector with a fresh network.
 
@@ -100,15 +100,18 @@ class StreamingDetector(StreamingModule):
             features: settings of the front end.
             options: options of the network.
             motion: names of the channels of the motion sensor.
+            outputs: what its logits mean.
         """
         frontend = LogMel(features)
         network = build_model(
             model,
             bands=frontend.settings.bands + len(motion),
-            classes=len(labels) + 1,
+            classes=logit_count(len(labels), outputs),
             **(options or {}),
         )
-        return cls(frontend, network, labels, motion)
+        detector = cls(frontend, network, labels, motion, outputs)
+        network.head.bias.data.copy_(prior_logits(len(labels), outputs))
+        return detector
 
     @property
     def hop_samples(self) -> int:
@@ -199,6 +202,10 @@ class StreamingDetector(StreamingModule):
         logits: Tensor = self.network(self.features(x, motion))
         return logits
 
+    def posteriors(self, logits: Tensor) -> Tensor:
+        """The probabilities of the labels, (..., labels), from logits (..., K)."""
+        return event_posteriors(logits, self.outputs)
+
     def features(self, x: Tensor, motion: Tensor | None = None) -> Tensor:
         """What the network is fed with: the log-mel features of whole signals, and beside them the motion.
 
@@ -235,6 +242,7 @@ class StreamingDetector(StreamingModule):
             "labels": list(self.labels),
             "features": self.frontend.settings.to_dict(),
             "motion": list(self.motion),
+            "outputs": self.outputs,
         }
 
     @classmethod
@@ -244,9 +252,9 @@ class StreamingDetector(StreamingModule):
         Raises:
             ValueError: if a key is missing or unknown, or a value is out of range.
         """
-        # Written before there was a motion sensor, it has none.
-        config = {"motion": [], **config}
-        expected = {"model", "options", "labels", "features", "motion"}
+        # Written before there was a choice, it has no motion sensor, and a softmax.
+        config = {"motion": [], "outputs": "softmax", **config}
+        expected = {"model", "options", "labels", "features", "motion", "outputs"}
         if set(config) != expected:
             raise ValueError(
                 f"a detector's configuration has the keys {sorted(expected)}, got {sorted(config)}"
@@ -257,6 +265,7 @@ class StreamingDetector(StreamingModule):
             features=LogMelSettings.from_dict(config["features"]),
             options=config["options"],
             motion=config["motion"],
+            outputs=config["outputs"],
         )
 
     def save(self, folder: Path) -> None:

@@ -15,7 +15,7 @@ class GRUNetwork(RecurrentNetwork):
 
     Args:
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame.
         units: width of every layer.
         layers: GRU layers.
     """

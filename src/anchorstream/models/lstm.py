@@ -18,7 +18,7 @@ class LSTMNetwork(RecurrentNetwork):
 
     Args:
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame.
         units: width of every layer.
         layers: LSTM layers.
     """

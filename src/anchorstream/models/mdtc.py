@@ -25,7 +25,7 @@ class MDTC(FrameNetwork):
 
     Args:
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame.
         channels: width of every block.
         kernel_size: taps of every depthwise convolution.
         dilations: frames between two taps, one value for each block of a stack.

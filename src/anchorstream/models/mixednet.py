@@ -33,7 +33,7 @@ class MixedNet(FrameNetwork):
 
     Args:
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame.
         stride: frames of features for one output.
         first_channels: width of the first convolution.
         first_kernel_size: taps of the first convolution, more than ``stride``.

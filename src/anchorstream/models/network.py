@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from abc import abstractmethod
 from typing import Any, ClassVar
 
@@ -11,32 +10,29 @@ from torch import Tensor, nn
 from anchorstream.models.normalise import BandNormalisation
 from anchorstream.models.streaming import State, StreamingModule
 
-# The share of frames on which anything is to be detected, as the head supposes it before training.
-_EVENT_PRIOR = 0.02
-
 
 class FrameNetwork(StreamingModule):
     """A streaming network from raw features to logits; the normalisation of its features is part of it.
 
     Args:
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame. What they mean is the detector's business (:mod:`anchorstream.models.outputs`).
 
     Attributes:
         name: how recipes and saved models call it.
         stride: frames of features for one frame of logits.
         normalise: the fixed normalisation, applied first.
+        head: the last layer, from :func:`detection_head`.
     """
 
     name: ClassVar[str]
     stride: int = 1
+    head: nn.Linear
 
     def __init__(self, bands: int, classes: int) -> None:
         super().__init__()
-        if bands < 1 or classes < 2:
-            raise ValueError(
-                f"a network needs at least 1 band and 2 classes (background first), got {bands} and {classes}"
-            )
+        if bands < 1 or classes < 1:
+            raise ValueError(f"a network needs at least 1 band and 1 class, got {bands} and {classes}")
         self.bands, self.classes = bands, classes
         self.normalise = BandNormalisation(bands)
 
@@ -89,15 +85,11 @@ class FrameNetwork(StreamingModule):
 
 
 def detection_head(channels: int, classes: int) -> nn.Linear:
-    """The last layer: (B, T, channels) to logits (B, T, classes), background first.
+    """The last layer: (B, T, channels) to logits (B, T, classes), all of them near 0 before training.
 
-    Its bias starts where all events together have the probability 0.02. Nearly every frame is background;
-    from even odds the first steps would go into learning just that, with gradients from thousands of easy
-    frames (the reason and the remedy are those of Lin et al., Focal Loss for Dense Object Detection, 2017,
-    section 3.3).
+    A detector gives it the bias that fits the meaning of its logits.
     """
     head = nn.Linear(channels, classes)
     nn.init.normal_(head.weight, std=0.01)
-    nn.init.constant_(head.bias, math.log(_EVENT_PRIOR / (classes - 1) / (1 - _EVENT_PRIOR)))
-    head.bias.data[0] = 0.0
+    nn.init.zeros_(head.bias)
     return head

@@ -32,7 +32,7 @@ class Preset:
 
         Args:
             bands: features of a frame.
-            classes: outputs of a frame, background first.
+            classes: logits of a frame.
         """
         return build_model(self.model, bands=bands, classes=classes, **self.options)
 

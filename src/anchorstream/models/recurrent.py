@@ -17,7 +17,7 @@ class RecurrentNetwork(FrameNetwork):
 
     Args:
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame.
         units: width of every layer.
         layers: recurrent layers.
 

@@ -26,7 +26,7 @@ def build_model(name: str, *, bands: int, classes: int, **options: object) -> Fr
     Args:
         name: one of ``MODELS``.
         bands: features of a frame.
-        classes: outputs of a frame, background first.
+        classes: logits of a frame.
         options: as :func:`model_options` lists them.
 
     Raises:

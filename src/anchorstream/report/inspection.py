@@ -19,6 +19,8 @@ from anchorstream.data.clip import SAMPLE_RATE_HZ, Stream
 from anchorstream.data.corpus import Corpus
 from anchorstream.data.motion import AXES_ACCELEROMETER, SimulatedMotion
 from anchorstream.frames import FrameClock
+from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.outputs import targets_by_label
 from anchorstream.report.examples import draw_spectrogram, wav_data_uri
 from anchorstream.report.page import environment, write_page
 from anchorstream.report.style import INK, MUTED, WIDTH_IN, colour_of, drawing, save, shortened, to_svg
@@ -39,7 +41,7 @@ class InspectedStream:
         clock: when frames are known.
         targets: (T,) class of each frame, 0 = background.
         anchors: (T,) bool.
-        weight: (T,) the temporal weight; ``None`` for a loss without one.
+        weight: (T,) the temporal weight, of several sigmoid outputs the largest; ``None`` for a loss without one.
     """
 
     stream: Stream
@@ -62,9 +64,22 @@ def inspected_streams(config: Config, corpus: Corpus, count: int) -> list[Inspec
         targets, anchors = config.task.targets(stream, detector.clock, frames)
         weight = None
         if isinstance(loss, losses.StreamingAnchorLoss):
-            weight = loss.weight(torch.from_numpy(targets)[None], torch.from_numpy(anchors)[None])[0].numpy()
+            weight = _weight(loss, targets, anchors, detector)
         found.append(InspectedStream(stream, config.task.labels, detector.clock, targets, anchors, weight))
     return found
+
+
+def _weight(
+    loss: losses.StreamingAnchorLoss,
+    targets: NDArray[np.int64],
+    anchors: NDArray[np.bool_],
+    detector: StreamingDetector,
+) -> NDArray[np.float32]:
+    of_frames = torch.from_numpy(targets)[None]
+    if detector.outputs == "sigmoid":
+        of_frames = targets_by_label(of_frames, len(detector.labels))
+    weight = loss.weight(of_frames, torch.from_numpy(anchors)[None])[0]
+    return (weight.amax(-1) if weight.ndim == 2 else weight).numpy()
 
 
 def write_inspection(

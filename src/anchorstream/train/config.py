@@ -17,6 +17,7 @@ from anchorstream.data.augment import AugmentSettings
 from anchorstream.data.mix import MixSettings
 from anchorstream.data.motion import MotionSettings
 from anchorstream.features.logmel import LogMelSettings
+from anchorstream.models.outputs import Outputs, logit_count, loss_inputs
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
 
@@ -40,10 +41,14 @@ class _Section(BaseModel):
 
 
 class ModelConfig(_Section):
-    """Which network, and the options it is built with."""
+    """Which network, the options it is built with, and what its logits mean."""
 
     name: str = "ds-tcn"
     options: dict[str, Any] = Field(default_factory=dict)
+    outputs: Outputs = Field(
+        default="softmax",
+        description="softmax over background and labels, or sigmoid: each label for itself",
+    )
 
     @field_validator("name")
     @classmethod
@@ -137,6 +142,8 @@ class Config(_Section):
                 losses.build(_one_of(name, losses.LOSS_NAMES, "loss"), **values)
             except (TypeError, ValueError) as error:
                 problems.append(f"{name}: {error}")
+            if "multi_label" in values:
+                problems.append(f"{name}: multi_label follows from model.outputs; set that")
         if problems:
             raise ValueError("; ".join(problems))
         return options
@@ -144,7 +151,11 @@ class Config(_Section):
     @model_validator(mode="after")
     def _has_the_options_that_the_loss_needs(self) -> Config:
         try:
-            losses.build(self.loss, **self.loss_options)
+            loss = losses.build(self.loss, **self.loss_options)
+            # Options with a number for each class show only beside logits whether they fit.
+            logits = torch.zeros(1, 1, logit_count(len(self.task.labels), self.model.outputs))
+            background, no_anchor = torch.zeros(1, 1, dtype=torch.long), torch.zeros(1, 1, dtype=torch.bool)
+            loss(*loss_inputs(logits, background, self.model.outputs), no_anchor)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{error}; set losses.{self.loss}.OPTION") from error
         return self
@@ -196,7 +207,8 @@ class Config(_Section):
     @property
     def loss_options(self) -> dict[str, Any]:
         """The options that the chosen loss is built with."""
-        return self.losses.get(self.loss, {})
+        options = self.losses.get(self.loss, {})
+        return options if self.model.outputs == "softmax" else {**options, "multi_label": True}
 
     def to_yaml(self) -> str:
         """The whole configuration, defaults included, as a recipe."""

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.outputs import loss_inputs
 from anchorstream.models.streaming import State
 from anchorstream.train.config import Config, OptimiserConfig
 from anchorstream.train.streams import Batch
@@ -24,6 +25,7 @@ def untrained_detector(config: Config) -> StreamingDetector:
         features=LogMelSettings(),
         options=config.model.options,
         motion=config.task.motion,
+        outputs=config.model.outputs,
     )
 
 
@@ -56,7 +58,8 @@ class DetectorTraining(pl.LightningModule):
         logits = (
             self._logits(features, batch["fresh"]) if "fresh" in batch else self.detector.network(features)
         )
-        loss: Tensor = self.loss(logits, batch["targets"], batch["anchors"])
+        logits, targets = loss_inputs(logits, batch["targets"], self.detector.outputs)
+        loss: Tensor = self.loss(logits, targets, batch["anchors"])
         self.log("train_loss", loss, on_step=False, on_epoch=True, prog_bar=True, batch_size=len(logits))
         return loss
 

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anchorstream.data.clip import Stream
 from anchorstream.metrics import Curve, Event, PosteriorStream, roc_auc, sweep
-from anchorstream.models.detector import StreamingDetector, event_posteriors
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import Task
 from anchorstream.train.inputs import motion_of
 
@@ -33,7 +33,7 @@ class FeatureStreams:
         streams: Sequence[Stream],
         on_progress: Callable[[int, int], None] | None = None,
     ) -> None:
-        self.streams, self._task = streams, task
+        self.streams, self._task, self._outputs = streams, task, detector.outputs
         self._features: list[Tensor] = []
         self._events: list[tuple[Event, ...]] = []
         self._targets: list[NDArray[np.int64]] = []
@@ -61,7 +61,7 @@ class FeatureStreams:
         scored = [
             PosteriorStream(
                 # In double precision, so that the surest frames can still be told apart.
-                posteriors=event_posteriors(detector.network(features)[0].double()).cpu().numpy(),
+                posteriors=detector.posteriors(detector.network(features)[0].double()).cpu().numpy(),
                 hop_s=detector.clock.hop_s,
                 delay_s=detector.clock.time_of(0),
                 labels=self._task.labels,
@@ -77,15 +77,22 @@ class FeatureStreams:
         return scored
 
     def cross_entropy(self, scored: Sequence[PosteriorStream]) -> float:
-        """The mean over all frames of -log p(target): the plain one, whatever loss the network was trained with."""
-        total = frames = 0.0
+        """The mean over all frames of -log p(target): the plain one, whatever loss the network was trained with.
+
+        With sigmoid outputs there is a target for each label, and the mean is over all of them.
+        """
+        total, count = 0.0, 0
         for targets, stream in zip(self._targets, scored, strict=True):
             events = np.asarray(stream.posteriors)
-            all_classes = np.concatenate([1.0 - events.sum(1, keepdims=True), events], axis=1)
-            picked = np.take_along_axis(all_classes, targets[:, None], axis=1)
+            if self._outputs == "softmax":
+                all_classes = np.concatenate([1.0 - events.sum(1, keepdims=True), events], axis=1)
+                picked = np.take_along_axis(all_classes, targets[:, None], axis=1)
+            else:
+                spoken = targets[:, None] == np.arange(1, events.shape[1] + 1)
+                picked = np.where(spoken, events, 1.0 - events)
             total -= float(np.log(np.clip(picked, 1e-12, 1.0)).sum())
-            frames += len(targets)
-        return total / frames
+            count += picked.size
+        return total / count
 
     def frame_auc(self, scored: Sequence[PosteriorStream], label: str) -> float | None:
         """The ROC-AUC of ``label`` over all frames, before smoothing; ``None`` if all frames are alike."""
