@@ -104,9 +104,9 @@ def write_inspection(
             if progress:
                 progress(index + 1, len(streams))
     weighted = any(item.weight is not None for item in streams)
-    page = (
-        environment().get_template("inspection.html.j2").render(title=title, streams=shown, weighted=weighted)
-    )
+    worn = any(item.stream.motion is not None for item in streams)
+    template = environment().get_template("inspection.html.j2")
+    page = template.render(title=title, streams=shown, weighted=weighted, worn=worn)
     path = out_dir / PAGE_FILE
     write_page(path, page)
     return path
