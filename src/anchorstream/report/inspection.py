@@ -167,7 +167,8 @@ def _draw_motion(axes: Axes, motion: SimulatedMotion) -> None:
             motion.times_s, motion.readings[:, column], color=colour_of(column), linewidth=0.9, label=name
         )
     axes.set_ylabel("simulated motion, g")
-    axes.legend(loc="upper right", ncols=3)
+    # Above the axes: readings go up and down anywhere in them.
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=3)
     for gesture in motion.gestures:
         axes.axvspan(gesture.start_s, gesture.end_s, color=MUTED, alpha=0.15, linewidth=0)
         written = axes.annotate(
