@@ -1,4 +1,4 @@
-"""Draws the picture of docs/tasks.md: a training stream of the trigger task, as `anchorstream inspect trigger` shows it.
+"""Draws the picture of docs/tasks.md: a training stream of triggers as `anchorstream inspect` shows it.
 
 python docs/pictures/make_trigger.py
 
