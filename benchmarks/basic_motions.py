@@ -16,9 +16,9 @@ What the columns are is not written there. The figures say it, and the script ch
 there either, so that splits may share wearers.
 
 As a background of simulated motion such a file wants ``gravity=False``, in a recipe ``motion_data.gravity=false``.
-Where readings as a sensor gives them are expected, ``--add-gravity`` adds a constant 1 g on x, as an arm that hangs still
-reads it on this watch: walking, the arm swings about z and its mean acceleration, the centripetal one towards the
-shoulder, lies on +x. That direction is an assumption in every moment in which the arm does not hang.
+Where readings as a sensor gives them are expected, ``--add-gravity`` adds a constant 1 g on x, as an arm that hangs
+still reads it on this watch: walking, the arm swings about z and its mean acceleration, the centripetal one towards
+the shoulder, lies on +x. That direction is an assumption in every moment in which the arm does not hang.
 """
 
 from __future__ import annotations
