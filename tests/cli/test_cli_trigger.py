@@ -55,21 +55,22 @@ def run(tones: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.mark.slow
 def test_a_report_says_what_was_there_and_what_was_missing(run: Path, tmp_path: Path, capsys) -> None:
     events = set()
-    for missing in ((), ("--without", "motion"), ("--without", "audio")):
-        out = tmp_path / (missing or ("all",))[-1]
-        assert main(["evaluate", str(run), "--hours", "0.1", "--out", str(out), *missing, "--json"]) == 0
+    for missing in ("nothing", "motion", "audio"):
+        out, without = tmp_path / missing, [] if missing == "nothing" else ["--without", missing]
+        assert main(["evaluate", str(run), "--hours", "0.1", "--out", str(out), *without, "--json"]) == 0
         found = said(capsys)
         points = found["labels"]["trigger"]["operating_points"]
         assert [point["rate"] for point in points] == [0.1, 0.5, 1.0, 5.0]
         events |= {point["events"] for point in points}
-        expected = f", {' '.join(missing).removeprefix('--')}" if missing else "h"
-        assert found["streams"].endswith(expected)
+        assert found["streams"].endswith(f"0.1 h, without {missing}" if without else "0.1 h")
         page = (out / "report.html").read_text(encoding="utf-8")
         assert "simulated motion" in page
         assert found["streams"] in page
     # They are the same streams, and what happened in them does not depend on who perceived it.
     assert len(events) == 1
     assert events.pop() > 10
+    assert main(["evaluate", str(run), "--hours", "0.05", "--out", str(tmp_path)]) == 0
+    assert "simulated motion" in " ".join(capsys.readouterr().out.split())
 
 
 @pytest.mark.slow
