@@ -180,3 +180,19 @@ def test_a_wrong_task_or_option_is_named(overrides: list[str], messages: list[st
         load_config("keyword", overrides)
     for message in messages:
         assert message in str(error.value)
+
+
+@pytest.mark.parametrize("override", ["motion.raise_share=0.2", "motion_data.folder=wrists"])
+def test_motion_is_refused_where_nothing_feels_it(override) -> None:
+    with pytest.raises(ConfigError, match="'keyword' hears audio alone"):
+        load_config("keyword", [override])
+    assert load_config("trigger", [override]) != load_config("trigger")
+
+
+def test_the_options_of_motion_are_checked_with_all_others() -> None:
+    with pytest.raises(ConfigError) as error:
+        load_config("trigger", ["motion.raise_shar=0.5", "task.inputs=[audio, gyroscope]", "seed=-1"])
+    text = str(error.value)
+    assert "3 error(s)" in text
+    assert "did you mean 'raise_share'?" in text
+    assert "a gyroscope goes with an accelerometer" in text

@@ -149,6 +149,16 @@ class Config(_Section):
             raise ValueError(f"{error}; set losses.{self.loss}.OPTION") from error
         return self
 
+    @model_validator(mode="after")
+    def _no_motion_without_a_wrist(self) -> Config:
+        changed = self.motion != MotionSettings() or self.motion_data.folder is not None
+        if changed and self.task.accompaniment(self.motion) is None:
+            raise ValueError(
+                f"motion and motion_data: the task {self.task.name!r} hears audio alone; take them away, "
+                "or take a task with a motion sensor"
+            )
+        return self
+
     @field_validator("task", mode="before")
     @classmethod
     def _no_unknown_task_or_option(cls, value: object) -> object:
