@@ -1,6 +1,7 @@
 """Recordings of smart watches as motion files: BasicMotions, which the package aeon ships, as CSV.
 
-    python benchmarks/basic_motions.py OUT                                   # from the installed package aeon
+    pip install "anchorstream[basic-motions]"                                # aeon, with Python 3.11 or newer
+    python benchmarks/basic_motions.py OUT                                   # from the installed package
     python benchmarks/basic_motions.py OUT --source TRAIN.ts --source-test TEST.ts
 
 Four students, each with a watch, stood, walked, ran and played badminton; each series has 100 readings, 10 s at 10 Hz.
@@ -14,10 +15,10 @@ What the columns are is not written there. The figures say it, and the script ch
 ``train`` comes from the TRAIN file, ``dev`` and ``test`` from the TEST file in turn. Who wore the watch is not written
 there either, so that splits may share wearers.
 
-As a background of simulated motion such a file wants ``gravity=False``. Where readings as a sensor gives them are
-expected, ``--add-gravity`` adds a constant 1 g on x, as an arm that hangs still reads it on this watch: walking, the
-arm swings about z and its mean acceleration, the centripetal one towards the shoulder, lies on +x. That direction
-is an assumption in every moment in which the arm does not hang.
+As a background of simulated motion such a file wants ``gravity=False``, in a recipe ``motion_data.gravity=false``.
+Where readings as a sensor gives them are expected, ``--add-gravity`` adds a constant 1 g on x, as an arm that hangs
+still reads it on this watch: walking, the arm swings about z and its mean acceleration, the centripetal one towards
+the shoulder, lies on +x. That direction is an assumption in every moment in which the arm does not hang.
 """
 
 from __future__ import annotations
@@ -40,7 +41,10 @@ def find_source(part: str) -> Path:
     """The file of the installed package, found without importing it."""
     spec = importlib.util.find_spec("aeon")
     if spec is None or not spec.submodule_search_locations:
-        sys.exit("the package aeon is not installed; install it, or give --source and --source-test")
+        sys.exit(
+            'the package aeon is not installed; pip install "anchorstream[basic-motions]" (Python 3.11 or newer), '
+            "or give --source and --source-test"
+        )
     return Path(next(iter(spec.submodule_search_locations))) / INSIDE_AEON / f"BasicMotions_{part}.ts"
 
 

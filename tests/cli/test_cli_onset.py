@@ -117,6 +117,7 @@ def test_the_demo_ends_in_an_onset_detector(tones: Path, tmp_path: Path, capsys)
     table = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert "frame ROC-AUC" in table
     assert "for 60 false alarms per hour" in table
+    assert "Latency in ms after the onset of speech" in table
 
 
 def test_halves_of_no_keyword_are_refused_before_anything_is_read(tmp_path: Path, capsys) -> None:

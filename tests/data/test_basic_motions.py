@@ -22,10 +22,10 @@ def run(monkeypatch):
     return run
 
 
-def write_ts(path, offset_m_s2=0.0):
+def write_ts(path, offset_m_s2=0.0, pairs=1):
     lines = ["#a comment", "@problemName BasicMotions", "@data"]
     for label in ("Standing", "Walking", "Standing", "Walking"):
-        columns = [[offset_m_s2 + 0.5, offset_m_s2 - 0.5]] * 3 + [[10.0, -10.0]] * 3
+        columns = [[offset_m_s2 + 0.5, offset_m_s2 - 0.5] * pairs] * 3 + [[10.0, -10.0] * pairs] * 3
         lines.append(":".join(",".join(map(str, column)) for column in columns) + f":{label}")
     path.write_text("\n".join(lines) + "\n")
     return path
@@ -54,6 +54,19 @@ def test_gravity_is_added_on_x_alone(tmp_path, run):
     run(tmp_path / "out", "--source", source, "--source-test", source, "--add-gravity")
     rows = np.loadtxt(tmp_path / "out" / "dev" / "standing-00.csv", delimiter=",", skiprows=1)
     np.testing.assert_allclose(rows[0, 1:4], [1.050986, 0.050986, 0.050986])
+
+
+def test_a_recipe_takes_the_folder_as_it_is_written(tmp_path, run):
+    from anchorstream.train.config import load_config
+    from anchorstream.train.corpus import check_backgrounds
+
+    # Of 10 s at 10 Hz, as the real ones are.
+    source = write_ts(tmp_path / "a.ts", pairs=50)
+    run(tmp_path / "out", "--source", source, "--source-test", source)
+    folder = f"motion_data.folder={tmp_path / 'out'}"
+    check_backgrounds(load_config("trigger", [folder, "motion_data.gravity=false"]))
+    with pytest.raises(ValueError, match=r"standing-00\.csv: .*gravity"):
+        check_backgrounds(load_config("trigger", [folder]))
 
 
 def test_other_units_are_noticed(tmp_path, run):

@@ -9,6 +9,7 @@ import pytest
 from anchorstream.cli.main import main
 from anchorstream.losses import temporal_weight
 from anchorstream.report.inspection import inspected_streams, inspection_figure, write_inspection
+from anchorstream.train.config import load_config
 from anchorstream.train.corpus import corpus_of, training_mixer
 
 
@@ -52,6 +53,53 @@ def test_the_picture_shows_targets_anchors_and_weight_where_they_are(config):
     assert covered.x0 == pytest.approx(item.clock.time_of(int(labelled[0])), abs=0.011)
     assert covered.x1 == pytest.approx(item.clock.time_of(int(labelled[-1])), abs=0.011)
     assert {text.get_text() for text in below.texts} == {s.label for s in item.stream.segments}
+
+
+@pytest.fixture
+def worn(tones):
+    """Streams of the trigger task: in some the microphone is muted, or the sensor is off."""
+    overrides = [f"data={tones}", "rooms=1", "task.modality_dropout=0.5", "motion.idle_per_minute=20"]
+    config = load_config("trigger", [*overrides, "motion.walk_share=0"])
+    return inspected_streams(config, corpus_of(config), 12)
+
+
+def test_a_third_panel_shows_the_motion_and_its_gestures(worn):
+    item = next(i for i in worn if len(i.stream.motion.readings) and i.targets.any())
+    motion = item.stream.motion
+    above, _, below = inspection_figure(item).axes
+    traces = {line.get_label(): line for line in below.get_lines()}
+    assert list(traces) == ["ax", "ay", "az"]
+    for column, name in enumerate(traces):
+        np.testing.assert_array_equal(traces[name].get_xdata(), motion.times_s)
+        np.testing.assert_array_equal(traces[name].get_ydata(), motion.readings[:, column])
+    assert [text.get_text() for text in below.texts] == [gesture.kind for gesture in motion.gestures]
+    shaded = [(patch.get_x(), patch.get_x() + patch.get_width()) for patch in below.patches]
+    assert shaded == [pytest.approx((gesture.start_s, gesture.end_s)) for gesture in motion.gestures]
+    assert "simulated motion" in below.get_ylabel()
+    # The end of each raise is an anchor, in the panel above and on the same axis of time.
+    anchors_s = {line.get_xdata()[0] for line in above.get_lines() if len(line.get_xdata()) == 2}
+    for gesture in motion.gestures:
+        if gesture.kind == "raise" and gesture.end_s < item.stream.duration_s - 0.02:
+            assert min(abs(gesture.end_s - anchor_s) for anchor_s in anchors_s) <= item.clock.hop_s
+    assert above.get_xlim() == below.get_xlim()
+
+
+def test_what_is_missing_is_seen_to_be_missing(worn):
+    off = next(item for item in worn if not len(item.stream.motion.readings))
+    assert off.stream.motion.gestures
+    below = inspection_figure(off).axes[2]
+    assert all(not len(line.get_xdata()) for line in below.get_lines())
+    assert len(below.texts) == len(off.stream.motion.gestures)
+    muted = next(item for item in worn if not item.stream.samples.any())
+    (image,) = inspection_figure(muted).axes[1].images
+    assert np.ptp(image.get_array()) == 0
+
+
+def test_the_page_says_that_motion_is_simulated(worn, config, tmp_path):
+    page = write_inspection(tmp_path / "worn", "triggers", worn[:1]).read_text(encoding="utf-8")
+    assert page.count("simulated motion of the wrist") == 1
+    streams = inspected_streams(config, corpus_of(config), 1)
+    assert "motion" not in write_inspection(tmp_path, "tones", streams).read_text(encoding="utf-8")
 
 
 def test_the_page_needs_no_network_and_has_every_stream(config, tmp_path):

@@ -128,6 +128,37 @@ def test_the_name_chooses_the_task_and_its_options(tmp_path) -> None:
     assert load_config(file) == config
 
 
+def test_wrong_options_of_motion_are_reported_with_the_others(tmp_path) -> None:
+    file = tmp_path / "recipe.yaml"
+    file.write_text(
+        "task: {name: trigger, input: [audio]}\n"
+        "motion: {raise_shar: 0.5}\n"
+        "motion_data: {foldr: wrists, gravity: perhaps}\n"
+        "sead: 1\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(ConfigError) as error:
+        load_config(file)
+    text = str(error.value)
+    assert "5 error(s)" in text
+    assert "task: unknown key 'input' (did you mean 'inputs'?)" in text
+    assert "motion: unknown key 'raise_shar' (did you mean 'raise_share'?)" in text
+    assert "motion_data.foldr: unknown key (did you mean 'folder'?)" in text
+    assert "motion_data.gravity: " in text
+    assert "'perhaps'" in text
+    assert "sead: unknown key (did you mean 'seed'?)" in text
+
+    overrides = ["motion.raise_share=1.5", "motion.amid_share=-1", "motion.raise_s=[0.1, 1]"]
+    with pytest.raises(ConfigError) as error:
+        load_config("trigger", [*overrides, "task.modality_dropout=2", "mix.length_s=-1"])
+    text = str(error.value)
+    assert "3 error(s)" in text
+    assert "task: modality_dropout must lie in [0, 1], got 2" in text
+    assert "mix: length_s must be" in text
+    assert "motion: raise_share must lie in [0, 1], got 1.5; amid_share must lie in [0, 1], got -1" in text
+    assert "raise_s must begin at 0.4 or above" in text
+
+
 @pytest.mark.parametrize(
     ("overrides", "messages"),
     [

@@ -53,15 +53,15 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare import cells
     from anchorstream.compare.comparison import Conditions, compare, write_reports
     from anchorstream.compare.halves import score_halves
-    from anchorstream.train.corpus import check_halves, corpus_of
+    from anchorstream.train.corpus import check_halves, check_missing, corpus_of
     from anchorstream.train.run import open_run
 
     trained = open_run(args.run)
     if args.halves:
         check_halves(trained.config)
-    conditions = Conditions(
-        args.split, args.snr_db, args.hours, missing=(args.without,) if args.without else ()
-    )
+    missing = (args.without,) if args.without else ()
+    check_missing(trained.config, missing)
+    conditions = Conditions(args.split, args.snr_db, args.hours, missing)
     with loading_bar("reading the recordings") as progress:
         corpus = corpus_of(trained.config, progress)
     with loading_bar("mixing streams") as progress:

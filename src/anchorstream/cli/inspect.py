@@ -11,6 +11,7 @@ from anchorstream.cli.progress import loading_bar
 EXAMPLE = """\
 examples:
   anchorstream inspect keyword data=my_recordings task.keywords=[computer]
+  anchorstream inspect trigger data=my_recordings
   anchorstream inspect my_recipe.yaml loss=safl --streams 12 --out look
 
 Draws training streams with their targets, anchors and weights over the spectrogram: a PNG each, and inspect.html with

@@ -48,7 +48,7 @@ def print_table(title: str, results: Sequence[SystemResult], reporting: Reportin
     hours, seeds = results[0].curves[0].hours, len(results[0].curves)
     table.caption = (
         f"{len(events)} events of {len(speakers)} speakers, {hours:.2f} h without events, {seeds} seed(s). "
-        f"FA/h: false alarms per hour. Intervals: {rows[0].interval_method}."
+        f"FA/h: false alarms per hour. Latency after {reporting.anchor}. Intervals: {rows[0].interval_method}."
     )
     _print(table)
 

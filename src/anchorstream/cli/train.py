@@ -12,6 +12,7 @@ EXAMPLE = """\
 examples:
   anchorstream train keyword data=my_recordings task.keywords=[computer]
   anchorstream train onset data=my_recordings
+  anchorstream train trigger data=my_recordings motion_data.folder=my_wrists
   anchorstream train my_recipe.yaml loss=ce seed=2 optimiser.epochs=10 --out runs/ce-2
 
 An interrupted training is resumed by the same command. my_recordings holds positive/, negative/ and noise/, or a
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     parser.add_argument(
-        "recipe", metavar="RECIPE", help="a YAML file, or the name of a shipped recipe: keyword, onset"
+        "recipe",
+        metavar="RECIPE",
+        help="a YAML file, or the name of a shipped recipe: keyword, onset, trigger",
     )
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides, such as seed=2 loss=ce")
     parser.add_argument(

@@ -31,7 +31,7 @@ def write_markdown(
     """
     lines = [f"- {name}: {value}" for name, value in context.items()]
     for label, systems in results.items():
-        lines += ["", f"### {label}", "", *_table(systems, reporting), "", _footnote(systems)]
+        lines += ["", f"### {label}", "", *_table(systems, reporting), "", _footnote(systems, reporting)]
     path = folder / RESULTS_FILE
     write_beside(path, "\n".join(lines) + "\n")
     return path
@@ -86,15 +86,15 @@ def _at_chosen_threshold(system: SystemResult) -> str:
     return f"| {system.name} | {misses / events:.1%} | {false_alarms / hours:.2f} [{low:.2f}, {high:.2f}] |"
 
 
-def _footnote(systems: Sequence[SystemResult]) -> str:
+def _footnote(systems: Sequence[SystemResult], reporting: Reporting) -> str:
     curve = systems[0].curves[0]
     speakers = len({event.speaker for event in curve.events})
     recordings = len({event.clip_id for event in curve.events})
     return (
         f"{len(curve.events)} events ({recordings} recordings of {speakers} speakers, each several times, in other "
         f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seed(s). FA/h: false alarms per hour. "
-        "Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms from the anchor, over the hits "
-        "of all seeds."
+        f"Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms after {reporting.anchor}, over "
+        "the hits of all seeds."
     )
 
 

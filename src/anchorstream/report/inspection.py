@@ -119,9 +119,9 @@ def write_inspection(
             if progress:
                 progress(index + 1, len(streams))
     weighted = any(item.weight is not None for item in streams)
-    page = (
-        environment().get_template("inspection.html.j2").render(title=title, streams=shown, weighted=weighted)
-    )
+    worn = any(item.stream.motion is not None for item in streams)
+    template = environment().get_template("inspection.html.j2")
+    page = template.render(title=title, streams=shown, weighted=weighted, worn=worn)
     path = out_dir / PAGE_FILE
     write_page(path, page)
     return path
@@ -182,7 +182,8 @@ def _draw_motion(axes: Axes, motion: SimulatedMotion) -> None:
             motion.times_s, motion.readings[:, column], color=colour_of(column), linewidth=0.9, label=name
         )
     axes.set_ylabel("simulated motion, g")
-    axes.legend(loc="upper right", ncols=3)
+    # Above the axes: readings go up and down anywhere in them.
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, ncols=3)
     for gesture in motion.gestures:
         axes.axvspan(gesture.start_s, gesture.end_s, color=MUTED, alpha=0.15, linewidth=0)
         written = axes.annotate(

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from anchorstream.data.clip import Split, Stream
+from anchorstream.data.clip import SPLITS, Split, Stream
 from anchorstream.data.corpus import Corpus, load_corpus
 from anchorstream.data.mix import StreamMixer, evaluation_streams
 from anchorstream.data.mix_settings import MixSettings
@@ -78,9 +78,8 @@ def scored_streams(
     Raises:
         ConfigError: if something is to be missing that the task does not have.
     """
+    check_missing(config, missing)
     accompany = config.task.accompaniment(None, _backgrounds(config, split))
-    if missing and accompany is None:
-        raise ConfigError(f"the task {config.task.name!r} has nothing but audio, which cannot be missing")
 
     def with_less(stream: Stream, rng: np.random.Generator) -> Stream:
         return without(accompany(stream, rng) if accompany else stream, missing)
@@ -101,6 +100,30 @@ def _backgrounds(config: Config, split: Split) -> list[MotionBackground]:
         return []
     folder = Path(config.motion_data.folder).expanduser()
     return load_backgrounds(folder, split, gravity=config.motion_data.gravity)
+
+
+def check_backgrounds(config: Config) -> None:
+    """Reads the recordings of motion of every split, so that a wrong one is named before anything is trained.
+
+    Raises:
+        MotionFileError: if the folder is not there, has no recordings of a split, or one that cannot be used.
+        ImportError: if one is Parquet and pyarrow is not installed.
+    """
+    for split in SPLITS:
+        _backgrounds(config, split)
+
+
+def check_missing(config: Config, missing: Collection[Modality]) -> None:
+    """Refuses to do without a modality in a task that has one alone, before anything is loaded or mixed for it.
+
+    Raises:
+        ConfigError: if the task has no sensor but the microphone.
+    """
+    if missing and config.task.accompaniment(None) is None:
+        raise ConfigError(
+            f"the task {config.task.name!r} hears audio alone, so that nothing can be missing; "
+            "audio or motion can be where a task has a motion sensor as well"
+        )
 
 
 def check_halves(config: Config) -> None:

@@ -23,7 +23,7 @@ from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.callbacks import DevScore, ProgressFile
 from anchorstream.train.config import Config, ConfigError, load_config
-from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
+from anchorstream.train.corpus import Progress, check_backgrounds, corpus_of, scored_streams, training_mixer
 from anchorstream.train.engine import DetectorTraining, untrained_detector
 from anchorstream.train.run import (
     CHECKPOINT_FOLDER,
@@ -53,6 +53,7 @@ def train(
 
     Raises:
         ConfigError: if the folder holds a run of another configuration.
+        ValueError: if there are no recordings, of sound or motion, that can be used; nothing is trained then.
         KeyboardInterrupt: on Ctrl-C; the finished epochs are kept.
     """
     _claim(folder, config)
@@ -61,6 +62,7 @@ def train(
         return run
     if config.optimiser.threads:
         torch.set_num_threads(config.optimiser.threads)
+    check_backgrounds(config)
     corpus = corpus or corpus_of(config, progress)
     write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
 
