@@ -84,9 +84,10 @@ def test_how_much_calmer_scored_streams_are() -> None:
     assert f"{scored.others_per_minute:g} other gestures a minute ({trained.others_per_minute:g})" in page
     assert (scored.other_at_onset_share, trained.other_at_onset_share) == (1 / 5, 1 / 2)
     assert f"amid {scored.amid_share:.0%} of the other utterances ({trained.amid_share:.0%})" in page
+    assert f"under {scored.recorded_share:.0%} of the streams ({trained.recorded_share:.0%})" in page
     assert scored.raise_share == trained.raise_share == 1 / 2
     # That is all in which they differ.
-    names = ("idle_per_minute", "others_per_minute", "other_at_onset_share", "amid_share")
+    names = ("idle_per_minute", "others_per_minute", "other_at_onset_share", "amid_share", "recorded_share")
     calmed = {name: getattr(scored, name) for name in names}
     assert replace(trained, **calmed) == scored
     assert isinstance(scored, MotionSettings)

@@ -35,7 +35,11 @@ _LABEL = "trigger"
 _SPEECH = "speech"
 # Of streams for scoring: a lively hour of somebody's day. Training meets what could be confused more often.
 _SCORED_MOTION = MotionSettings(
-    idle_per_minute=1.0, others_per_minute=2.0, other_at_onset_share=0.2, amid_share=0.1
+    idle_per_minute=1.0,
+    others_per_minute=2.0,
+    other_at_onset_share=0.2,
+    amid_share=0.1,
+    recorded_share=0.25,
 )
 
 
