@@ -131,7 +131,7 @@ def _score_detections(
     scores = read_detections(args.scores)
     streams = detection_streams(reference, scores, durations)
     labels, left_out = choose_labels(reference.labels, scores.labels, args.label)
-    _say([*reference.notes, *scores.notes], left_out)
+    _say([*reference.notes, *scores.notes], [] if args.label else left_out)
     for label in labels:
         if label not in scores.labels:
             print(f"{label!r} was never detected; there is {scores.labels or 'nothing'}", file=sys.stderr)
@@ -157,7 +157,7 @@ def _score_posteriors(
     labels, left_out = choose_labels(
         reference.labels, next(iter(scores.values())).labels, args.label, columns=True
     )
-    _say(reference.notes, left_out)
+    _say(reference.notes, [] if args.label else left_out)
     target = _TARGET if args.target_fa_per_hour is None else args.target_fa_per_hour
     rates = sorted({*(args.rates or _RATES), target})
     curves = {label: sweep(streams, label, settings, window) for label in labels}

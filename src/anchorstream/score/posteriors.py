@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -71,7 +72,11 @@ def read_posteriors(path: str | Path) -> dict[str, Posteriors]:
 
 def _read(path: Path) -> Posteriors:
     try:
-        with np.load(path, allow_pickle=False) as file:
+        # numpy would leave a damaged file open.
+        with path.open("rb") as raw:
+            file = np.load(raw, allow_pickle=False)
+            if not isinstance(file, np.lib.npyio.NpzFile):
+                raise ScoreInputError(f"{path}: is no .npz but a single array")
             missing = [name for name in _NEEDED if name not in file.files]
             if missing:
                 raise ScoreInputError(f"{path}: expected the arrays {', '.join(_NEEDED)}, without {missing}")
@@ -80,7 +85,7 @@ def _read(path: Path) -> Posteriors:
         raise
     except OSError as error:
         raise ScoreInputError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except (ValueError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except (ValueError, EOFError, zipfile.BadZipFile, zlib.error) as error:
         raise ScoreInputError(f"{path}: is no .npz that can be read: {error}") from error
     posteriors = arrays["posteriors"]
     if arrays["labels"].ndim != 1 or arrays["labels"].dtype.kind != "U":

@@ -53,7 +53,7 @@ def false_alarm_rate(point: OperatingPoint) -> str:
     if point.false_alarms_per_hour is None:
         return "-"
     low, high = point.false_alarms_per_hour_interval
-    return f"{point.false_alarms_per_hour:.2g} [{low:.2g}, {high:.2g}]"
+    return f"{_two_digits(point.false_alarms_per_hour)} [{_two_digits(low)}, {_two_digits(high)}]"
 
 
 def below_per_hour(point: OperatingPoint) -> float | None:
@@ -74,7 +74,12 @@ def _miss_rate(point: OperatingPoint) -> str:
     return f"{point.miss_rate:.1%} [{low:.1%}, {high:.1%}]"
 
 
+def _two_digits(value: float | None) -> str:
+    """Without an exponent, which :g would have from 100 on; ``None``, an upper limit without exposure, is none."""
+    return "inf" if value is None else f"{float(f'{value:.2g}'):.10g}"
+
+
 def _rounded_up(value: float) -> str:
     """To two digits, never below what it is."""
     step = 10.0 ** (math.floor(math.log10(value)) - 1)
-    return f"{math.ceil(value / step - 1e-9) * step:.2g}"
+    return _two_digits(math.ceil(value / step - 1e-9) * step)
