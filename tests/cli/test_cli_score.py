@@ -111,6 +111,17 @@ def test_the_table(cli, folder):
     assert lines[3].startswith("<= 1 per hour")
     assert "0 of 3" in lines[3]
     assert lines[4].startswith("for 1 false alarm(s) per hour: threshold 0.")
+    assert len(lines) == 5  # an hour and a half tells 1 per hour, but not 0.5
+    lines = score(cli, "posteriors", "--target-fa-per-hour", "0.5").out.splitlines()
+    assert lines[-1] == "1.5 h are too few to tell 0.5 per hour: none at all was allowed."
+
+
+def test_the_threshold_that_is_named_gives_the_point_that_was_shown(cli, folder):
+    shown = score(cli, "posteriors").out
+    named = shown.partition(": threshold ")[2].partition(",")[0]
+    found = json.loads(score(cli, "posteriors", "--threshold", named, "--json").out)["labels"]["yes"]
+    assert found["at_threshold"]["threshold"] == float(named)
+    assert {**found["at_threshold"], "rate": 1.0} == found["target"]
 
 
 def test_a_threshold_chosen_elsewhere_and_a_target(cli, folder):

@@ -156,7 +156,7 @@ def test_a_wrong_reference_is_refused_with_its_row(write, name, text, message):
 
 
 def test_no_file_and_an_empty_folder(tmp_path):
-    with pytest.raises(ScoreInputError, match="cannot be read: No such file"):
+    with pytest.raises(ScoreInputError, match=r"none\.csv: there is no such file or folder"):
         read_reference(tmp_path / "none.csv")
     with pytest.raises(ScoreInputError, match=r"the folder holds no \.txt"):
         read_reference(tmp_path)

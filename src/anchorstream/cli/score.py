@@ -177,10 +177,7 @@ def _score_posteriors(
             found[label]["at_threshold"] = _as_json(point)
         _print(args.json, label, len(streams), rows)
         if not args.json:
-            print(
-                f"for {target:g} false alarm(s) per hour: threshold {at_target.threshold:.6g}, chosen on what it is "
-                "scored on. For a figure to rely on, give it as --threshold with other recordings."
-            )
+            _print_target(target, at_target)
         if label in pages:
             found[label]["report"] = str(pages[label])
             print(f"report: {pages[label]}", file=sys.stderr)
@@ -218,6 +215,16 @@ def _print(as_json: bool, label: str, recordings: int, rows: list[tuple[str, Ope
             f"{label!r}: {point.events} event(s) in {recordings} recording(s), {point.hours:.3g} h outside of their "
             f"windows; latency in ms after the anchor\n{table(rows)}"
         )
+
+
+def _print_target(rate: float, point: OperatingPoint) -> None:
+    # In full: of a detector that is nearly sure, a threshold that is rounded is another one.
+    print(
+        f"for {rate:g} false alarm(s) per hour: threshold {point.threshold!r}, chosen on what it is scored on. For a "
+        "figure to rely on, give it as --threshold with other recordings."
+    )
+    if rate * point.hours < 1:
+        print(f"{point.hours:.3g} h are too few to tell {rate:g} per hour: none at all was allowed.")
 
 
 def _as_json(point: OperatingPoint) -> dict[str, Any]:

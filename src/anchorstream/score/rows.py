@@ -97,6 +97,8 @@ def read_rows(path: Path, columns: Collection[str]) -> list[Row]:
                 f"{path}: the folder holds no .txt (Audacity's labels) and no .rttm, one file a recording"
             )
         return [row for file in files for row in read_rows(file, columns)]
+    if not path.exists():
+        raise ScoreInputError(f"{path}: there is no such file or folder")
     ending = path.suffix.lower()
     if ending not in ENDINGS:
         raise ScoreInputError(f"{path}: expected a file that ends in one of {' '.join(ENDINGS)}")
