@@ -74,7 +74,7 @@ def test_help_imports_no_command_and_nothing_heavy():
     assert {name for name in modules if name.startswith("anchorstream.cli.")} == {"anchorstream.cli.main"}
 
 
-@pytest.mark.parametrize("name", ["detect", "listen", "doctor"])
+@pytest.mark.parametrize("name", ["detect", "listen", "doctor", "score"])
 def test_the_commands_of_a_device_import_neither_torch_nor_each_other(name):
     modules = imported_by([name, "--help"])
     assert not modules & {"torch", "onnxruntime", "rich", "pydantic"}

@@ -33,7 +33,9 @@ def heavy_after(code, tmp_path):
     return json.loads(done.stderr.splitlines()[-1])
 
 
-@pytest.mark.parametrize("module", ["runtime", "decode", "metrics", "frames", "features.motion", "cli.main"])
+@pytest.mark.parametrize(
+    "module", ["runtime", "decode", "metrics", "score", "frames", "features.motion", "cli.main"]
+)
 def test_importing(module, tmp_path):
     assert heavy_after(f"import anchorstream.{module}", tmp_path) == []
 

@@ -23,6 +23,7 @@ COMMANDS = {
     "inspect": "what a recipe trains on, drawn and audible",
     "train": "from a recipe to a trained detector",
     "evaluate": "misses, false alarms and latency of a trained detector",
+    "score": "the same of any engine's posteriors or detections",
     "export": "one model file that runs without torch",
     "detect": "a model over audio files",
     "listen": "a model on the microphone or on standard input",

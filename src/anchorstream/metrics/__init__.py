@@ -3,7 +3,7 @@
 from anchorstream.metrics.auc import roc_auc
 from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired_cluster_bootstrap
 from anchorstream.metrics.confusion import Confusion, confusion
-from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint
+from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint, operating_point
 from anchorstream.metrics.event import Event
 from anchorstream.metrics.intervals import chi_square_quantile, garwood, wilson
 from anchorstream.metrics.matching import Matching, match
@@ -27,6 +27,7 @@ __all__ = [
     "exposure_s",
     "garwood",
     "match",
+    "operating_point",
     "paired_cluster_bootstrap",
     "roc_auc",
     "sweep",

@@ -29,7 +29,7 @@ class OperatingPoint:
 
     Attributes:
         label: what is detected.
-        threshold: where it fires.
+        threshold: where it fires; ``None`` for detections whose threshold is not known.
         events: how many there were to detect.
         misses: how many of them were not.
         miss_rate: misses / events.
@@ -48,7 +48,7 @@ class OperatingPoint:
     """
 
     label: str
-    threshold: float
+    threshold: float | None
     events: int
     misses: int
     miss_rate: float | None
@@ -160,35 +160,59 @@ class Curve:
         return index
 
     def _point(self, index: int) -> OperatingPoint:
-        latencies = self.latencies_s[:, index]
-        missed = np.isnan(latencies)
-        hits = latencies[~missed]
-        events, misses = len(missed), int(missed.sum())
-        speakers = [event.speaker for event in self.events]
-        false_alarms = int(self.false_alarms[index])
-        low, high = garwood(false_alarms, self.hours)
-        return OperatingPoint(
-            label=self.label,
-            threshold=float(self.thresholds[index]),
-            events=events,
-            misses=misses,
-            miss_rate=misses / events if events else None,
-            miss_rate_interval=wilson(misses, events) if events else None,
-            miss_rate_speaker_interval=(
-                cluster_bootstrap(missed, speakers)
-                if None not in speakers and len(set(speakers)) > 1
-                else None
-            ),
-            false_alarms=false_alarms,
-            hours=self.hours,
-            false_alarms_per_hour=false_alarms / self.hours if self.hours else None,
-            false_alarms_per_hour_interval=(low, high if math.isfinite(high) else None),
-            latency_mean_s=float(hits.mean()) if len(hits) else None,
-            latency_p50_s=_quantile(hits, 0.5),
-            latency_p90_s=_quantile(hits, 0.9),
-            latency_p95_s=_quantile(hits, 0.95),
-            early_share=float((hits < 0).mean()) if len(hits) else None,
+        return operating_point(
+            self.label,
+            float(self.thresholds[index]),
+            self.events,
+            self.latencies_s[:, index],
+            int(self.false_alarms[index]),
+            self.hours,
         )
+
+
+def operating_point(
+    label: str,
+    threshold: float | None,
+    events: Sequence[Event],
+    latencies_s: NDArray[np.float64],
+    false_alarms: int,
+    hours: float,
+) -> OperatingPoint:
+    """What is to be said of counts at one threshold: rates, intervals, latency.
+
+    Args:
+        label: what is detected.
+        threshold: where it fires, if that is known.
+        events: (E) of that label.
+        latencies_s: (E,) detection time less anchor time, NaN where the event was missed.
+        false_alarms: detections that hit no event.
+        hours: audio outside the events' windows.
+    """
+    missed = np.isnan(latencies_s)
+    hits = latencies_s[~missed]
+    misses = int(missed.sum())
+    speakers = [event.speaker for event in events]
+    low, high = garwood(false_alarms, hours)
+    return OperatingPoint(
+        label=label,
+        threshold=threshold,
+        events=len(events),
+        misses=misses,
+        miss_rate=misses / len(events) if events else None,
+        miss_rate_interval=wilson(misses, len(events)) if events else None,
+        miss_rate_speaker_interval=(
+            cluster_bootstrap(missed, speakers) if None not in speakers and len(set(speakers)) > 1 else None
+        ),
+        false_alarms=false_alarms,
+        hours=hours,
+        false_alarms_per_hour=false_alarms / hours if hours else None,
+        false_alarms_per_hour_interval=(low, high if math.isfinite(high) else None),
+        latency_mean_s=float(hits.mean()) if len(hits) else None,
+        latency_p50_s=_quantile(hits, 0.5),
+        latency_p90_s=_quantile(hits, 0.9),
+        latency_p95_s=_quantile(hits, 0.95),
+        early_share=float((hits < 0).mean()) if len(hits) else None,
+    )
 
 
 def _quantile(values: NDArray[np.float64], share: float) -> float | None:
