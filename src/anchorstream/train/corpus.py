@@ -50,7 +50,7 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
         seed=config.seed,
         rooms=rooms,
         augment=config.augment,
-        accompany=config.task.accompaniment(config.motion, _backgrounds(config, "train")),
+        accompany=config.task.accompaniment(config.motion, motion_backgrounds(config, "train")),
     )
 
 
@@ -78,7 +78,7 @@ def scored_streams(
     Raises:
         ConfigError: if something is to be missing that the task does not have.
     """
-    accompany = config.task.accompaniment(None, _backgrounds(config, split))
+    accompany = config.task.accompaniment(None, motion_backgrounds(config, split))
     if missing and accompany is None:
         raise ConfigError(f"the task {config.task.name!r} has nothing but audio, which cannot be missing")
 
@@ -95,7 +95,7 @@ def scored_streams(
     )
 
 
-def _backgrounds(config: Config, split: Split) -> list[MotionBackground]:
+def motion_backgrounds(config: Config, split: Split) -> list[MotionBackground]:
     """Recordings of motion of a split; none where the recipe names no folder."""
     if config.motion_data.folder is None:
         return []
