@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import time
@@ -13,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
-from anchorstream.train.cached_streams import why_not_cached
+from anchorstream.train.cached_streams import remove_cache, why_not_cached
 from anchorstream.train.callbacks import read_progress
 from anchorstream.train.config import Config
 from anchorstream.train.engine import untrained_detector
@@ -103,7 +102,7 @@ def run_trials(
                     raise TrialError(f"training {trial.name} failed (exit {code}):\n{_last_words(trial)}")
                 folder = caches.pop(trial, None)
                 if folder is not None and folder not in caches.values():
-                    shutil.rmtree(folder, ignore_errors=True)
+                    remove_cache(folder)
     finally:
         for process, log in running.values():
             process.terminate()

@@ -6,6 +6,7 @@ bit, what would have been computed; where that cannot be promised there is no ca
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import hashlib
 import json
@@ -113,6 +114,14 @@ def why_not_cached(config: Config, detector: StreamingDetector, folder: Path) ->
     except (NoRoomError, _NotExactError) as error:
         return str(error)
     return None
+
+
+def remove_cache(folder: Path) -> None:
+    """Removes what :func:`cached_streams` made, and the folder if there is nothing else in it."""
+    # What cannot be removed harms nothing but the disk, and the trainings are done.
+    with contextlib.suppress(OSError):
+        (folder / _ROWS_FILE).unlink(missing_ok=True)
+        folder.rmdir()
 
 
 class _NotExactError(ValueError):
