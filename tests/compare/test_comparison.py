@@ -5,7 +5,7 @@ import pytest
 
 from anchorstream.compare.comparison import Conditions, compare, write_reports
 from anchorstream.compare.evaluation import chosen_decoder
-from anchorstream.compare.trials import TrialError, plan, run_trials
+from anchorstream.compare.trials import TrialError, _caches, plan, run_trials
 from anchorstream.decode import Decoder
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import match
@@ -59,6 +59,53 @@ def test_losses_are_compared_on_the_same_events_and_a_second_call_trains_nothing
     assert pages["rising"].name == "report.html"
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [system["name"] for system in report["systems"]] == ["ce", "sal"]
+
+
+@pytest.mark.slow
+def test_a_seed_with_several_losses_shares_its_streams_until_the_last_is_trained(
+    small, tmp_path, monkeypatch
+) -> None:
+    config = small("optimiser.epochs=1", "optimiser.streams_per_epoch=8", "dev.hours=0.02")
+    trials = plan(config, ["ce", "sal"], [1], tmp_path)
+    cache = tmp_path / "cache-seed1"
+    there = []
+    runs = run_trials(trials, jobs=1, progress=lambda trial, _: there.append((trial.name, cache.exists())))
+    assert ("sal, seed 1", True) in there
+    assert not cache.exists()
+    alone = plan(config, ["ce", "sal"], [1], tmp_path / "alone")
+    there.clear()
+    cache = tmp_path / "alone" / "cache-seed1"
+    others = run_trials(
+        alone, jobs=1, cached=False, progress=lambda trial, _: there.append((trial.name, cache.exists()))
+    )
+    assert not any(exists for _, exists in there)
+    for run, other in zip(runs, others, strict=True):
+        weights = "model/weights.safetensors"
+        assert (run.folder / weights).read_bytes() == (other.folder / weights).read_bytes()
+
+
+def test_streams_are_shared_where_several_trainings_of_a_seed_are_ahead(
+    small, tmp_path, monkeypatch, capsys
+) -> None:
+    def folders(losses: list[str], seeds: list[int]) -> list[str | None]:
+        trials = plan(small(), losses, seeds, tmp_path)
+        caches = _caches(trials)
+        return [caches[trial].name if trial in caches else None for trial in trials]
+
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: False)
+    assert folders(["ce"], [1, 2]) == [None, None]
+    assert folders(["ce", "sal"], [1, 2]) == ["cache-seed1", "cache-seed1", "cache-seed2", "cache-seed2"]
+    # One of seed 1 has been trained: what is left mixes for itself ...
+    (tmp_path / "ce-seed1").mkdir()
+    (tmp_path / "ce-seed1" / "training.json").write_text("{}")
+    assert folders(["ce", "sal"], [1, 2]) == [None, None, "cache-seed2", "cache-seed2"]
+    # ... unless it can read, and then removes, what an interrupted comparison left.
+    (tmp_path / "cache-seed1").mkdir()
+    assert folders(["ce", "sal"], [1])[1] == "cache-seed1"
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("torch.accelerator.is_available", lambda: True)
+    assert folders(["ce", "sal"], [2, 3]) == [None] * 4
+    assert capsys.readouterr().err.count("every training mixes its own streams") == 1
 
 
 def test_a_training_that_fails_says_which_and_why(small, tmp_path) -> None:

@@ -54,6 +54,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--hours", type=float, default=1.0, help="length of the test streams (default: 1)")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side (default: one a core)")
+    parser.add_argument(
+        "--no-cache",
+        action="store_true",
+        help="let every training mix its streams by itself; by default those of a seed share them on disk",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
 
@@ -157,7 +162,7 @@ def _train(
         def update(trial: Trial, done: float) -> None:
             progress.update(tasks[trial.name], completed=done)
 
-        runs = run_trials(trials, jobs=args.jobs, progress=update)
+        runs = run_trials(trials, jobs=args.jobs, progress=update, cached=not args.no_cache)
     systems: dict[str, list[Run]] = {loss: [] for loss in losses}
     for trial, trained in zip(trials, runs, strict=True):
         systems[trial.config.loss].append(trained)

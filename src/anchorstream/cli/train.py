@@ -31,6 +31,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE-LOSS-seedN)"
     )
+    parser.add_argument(
+        "--stream-cache",
+        type=Path,
+        metavar="DIR",
+        help="share mixed streams, on disk, with other trainings on the same streams; a comparison does so by itself",
+    )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
@@ -43,7 +49,7 @@ def run(args: argparse.Namespace) -> int:
     name = f"{Path(args.recipe).stem}-{config.loss.replace('+', '-')}-seed{config.seed}"
     folder = args.out or Path("runs") / name
     with loading_bar("reading the recordings") as progress:
-        result = train(config, folder, progress=progress)
+        result = train(config, folder, progress=progress, stream_cache=args.stream_cache)
     summary = {"run": str(folder), **(result.summary or {})}
     if args.json:
         print(json.dumps(summary))

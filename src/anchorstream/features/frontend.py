@@ -87,7 +87,7 @@ class LogMel(nn.Module):
             return pcm.new_zeros(batch, frames, self.settings.bands)
         tail = self.init_state(batch)[PCM_TAIL]
         signal = torch.cat((tail, pcm[:, : frames * hop]), dim=1)
-        rows = max(1, _PIECE_FRAMES // frames)
+        rows = self.rows_at_once(frames)
         return torch.cat(
             [
                 torch.cat(
@@ -100,6 +100,14 @@ class LogMel(nn.Module):
                 for part in torch.split(signal, rows)
             ]
         )
+
+    @staticmethod
+    def rows_at_once(frames: int) -> int:
+        """How many signals of ``frames`` the whole pass computes together.
+
+        Where it is 1, the features of a signal in a batch are those of the signal alone, to the bit.
+        """
+        return max(1, _PIECE_FRAMES // frames)
 
     def _log_mel(self, signal: Tensor) -> Tensor:
         """(B, tail + n * hop_samples) to (B, n, bands)."""

@@ -50,7 +50,7 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
         seed=config.seed,
         rooms=rooms,
         augment=config.augment,
-        accompany=config.task.accompaniment(config.motion, _backgrounds(config, "train")),
+        accompany=config.task.accompaniment(config.motion, motion_backgrounds(config, "train")),
     )
 
 
@@ -79,7 +79,7 @@ def scored_streams(
         ConfigError: if something is to be missing that the task does not have.
     """
     check_missing(config, missing)
-    accompany = config.task.accompaniment(None, _backgrounds(config, split))
+    accompany = config.task.accompaniment(None, motion_backgrounds(config, split))
 
     def with_less(stream: Stream, rng: np.random.Generator) -> Stream:
         return without(accompany(stream, rng) if accompany else stream, missing)
@@ -94,7 +94,7 @@ def scored_streams(
     )
 
 
-def _backgrounds(config: Config, split: Split) -> list[MotionBackground]:
+def motion_backgrounds(config: Config, split: Split) -> list[MotionBackground]:
     """Recordings of motion of a split; none where the recipe names no folder."""
     if config.motion_data.folder is None:
         return []
@@ -102,7 +102,7 @@ def _backgrounds(config: Config, split: Split) -> list[MotionBackground]:
     return load_backgrounds(folder, split, gravity=config.motion_data.gravity)
 
 
-def check_backgrounds(config: Config) -> None:
+def checkmotion_backgrounds(config: Config) -> None:
     """Reads the recordings of motion of every split, so that a wrong one is named before anything is trained.
 
     Raises:
@@ -110,7 +110,7 @@ def check_backgrounds(config: Config) -> None:
         ImportError: if one is Parquet and pyarrow is not installed.
     """
     for split in SPLITS:
-        _backgrounds(config, split)
+        motion_backgrounds(config, split)
 
 
 def check_missing(config: Config, missing: Collection[Modality]) -> None:

@@ -47,9 +47,13 @@ class DetectorTraining(pl.LightningModule):
         self._carried = None
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
-        """One batch of streams; features are computed here, without a gradient."""
+        """One batch of streams; features that are not in it are computed here, without a gradient."""
         with torch.no_grad():
-            features = self.detector.features(batch["pcm"], batch.get("motion"))
+            features = (
+                batch["features"]
+                if "features" in batch
+                else self.detector.features(batch["pcm"], batch.get("motion"))
+            )
             if "masked_frames" in batch:
                 masked = batch["masked_frames"][:, :, None] | batch["masked_bands"][:, None, :]
                 # Motion, which stands after the bands, is not masked.

@@ -16,7 +16,9 @@ from anchorstream.train.inputs import motion_of
 
 
 class _Optional(TypedDict, total=False):
+    pcm: Tensor
     motion: Tensor
+    features: Tensor
     masked_frames: Tensor
     masked_bands: Tensor
     fresh: Tensor
@@ -29,9 +31,11 @@ class Batch(_Optional):
     every frame is valid. With a motion sensor also ``motion`` (B, frames of features, channels) float32. With
     SpecAugment also ``masked_frames`` (B, frames of features) and ``masked_bands`` (B, bands), bool. Where state is
     carried from batch to batch also ``fresh`` (B,) bool: the rows that start without it.
+
+    Of streams from a cache there are ``features`` (B, frames of features, bands + channels) float32, before masks, in
+    the place of ``pcm`` and ``motion``.
     """
 
-    pcm: Tensor
     targets: Tensor
     anchors: Tensor
 
@@ -67,15 +71,17 @@ class TrainingStreams(Dataset[Batch]):
         motion = motion_of(stream, self._motion, self._features)
         if motion is not None:
             item["motion"] = motion
-        masks = self._mixer.masks(
-            index, len(stream.samples) // self._features.hop_samples, self._features.bands
-        )
+        self.draw(item, index, len(stream.samples) // self._features.hop_samples)
+        return item
+
+    def draw(self, item: Batch, index: int, frames: int) -> None:
+        """Adds to ``item`` what is drawn for stream ``index``, of so many frames of features, apart from its mixing."""
+        masks = self._mixer.masks(index, frames, self._features.bands)
         if masks is not None:
             item["masked_frames"] = torch.from_numpy(masks.frames)
             item["masked_bands"] = torch.from_numpy(masks.bands)
         if self._state_reset < 1:
             item["fresh"] = torch.tensor(self._mixer.starts_afresh(index, self._state_reset))
-        return item
 
 
 class EpochSampler(Sampler[int]):
@@ -102,7 +108,7 @@ class EpochSampler(Sampler[int]):
 
 
 def training_loader(
-    streams: TrainingStreams, sampler: EpochSampler, batch_size: int, workers: int
+    streams: Dataset[Batch], sampler: EpochSampler, batch_size: int, workers: int
 ) -> DataLoader[Batch]:
     """Batches of ``batch_size`` streams in the sampler's order, mixed by ``workers`` processes or, with 0, in line."""
     return DataLoader(

@@ -15,12 +15,13 @@ import torch
 from pytorch_lightning.callbacks import EarlyStopping, ModelCheckpoint, RichProgressBar
 from pytorch_lightning.loggers import CSVLogger, TensorBoardLogger
 from pytorch_lightning.trainer.states import TrainerStatus
-from torch.utils.data import default_collate
+from torch.utils.data import Dataset, default_collate
 
 from anchorstream import losses
 from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
+from anchorstream.train.cached_streams import cached_streams
 from anchorstream.train.callbacks import DevScore, ProgressFile
 from anchorstream.train.config import Config, ConfigError, load_config
 from anchorstream.train.corpus import Progress, check_backgrounds, corpus_of, scored_streams, training_mixer
@@ -36,11 +37,16 @@ from anchorstream.train.run import (
     write_beside,
 )
 from anchorstream.train.scoring import FeatureStreams, curves
-from anchorstream.train.streams import EpochSampler, TrainingStreams, training_loader
+from anchorstream.train.streams import Batch, EpochSampler, TrainingStreams, training_loader
 
 
 def train(
-    config: Config, folder: Path, *, corpus: Corpus | None = None, progress: Progress | None = None
+    config: Config,
+    folder: Path,
+    *,
+    corpus: Corpus | None = None,
+    progress: Progress | None = None,
+    stream_cache: Path | None = None,
 ) -> Run:
     """Trains ``config`` into ``folder``, or takes up the run that is there.
 
@@ -50,6 +56,8 @@ def train(
             or returned as it is if it has finished.
         corpus: the clips, if they are loaded already.
         progress: called with (done, total) while clips are loaded.
+        stream_cache: a folder in which trainings on the same streams share what they compute of them. The weights
+            are the same with and without.
 
     Raises:
         ConfigError: if the folder holds a run of another configuration.
@@ -72,12 +80,15 @@ def train(
     streams = TrainingStreams(mixer, config.task, detector, config.optimiser.state_reset)
     with torch.no_grad():
         sample = default_collate([streams[index] for index in range(32)])
-        detector.fit_normalisation(detector.features(sample["pcm"], sample.get("motion")))
+        features = detector.features(sample["pcm"], sample.get("motion"))
+        detector.fit_normalisation(features)
+    seen = [features, sample["targets"], sample["anchors"]]
+    cached = stream_cache and cached_streams(streams, detector, config, corpus, stream_cache, seen)
     dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
     dev = FeatureStreams(detector, config.task, dev_streams)
     loss = losses.build(config.loss, **config.loss_options)
     module = DetectorTraining(detector, loss, config.optimiser)
-    best = _fit(module, streams, dev, config, folder)
+    best = _fit(module, cached or streams, dev, config, folder)
 
     state = torch.load(best, map_location="cpu", weights_only=True)["state_dict"]
     prefix = "detector."
@@ -104,7 +115,7 @@ def _claim(folder: Path, config: Config) -> None:
 
 
 def _fit(
-    module: DetectorTraining, streams: TrainingStreams, dev: FeatureStreams, config: Config, folder: Path
+    module: DetectorTraining, streams: Dataset[Batch], dev: FeatureStreams, config: Config, folder: Path
 ) -> Path:
     """Runs Lightning and returns the checkpoint of the best epoch."""
     settings = config.optimiser
