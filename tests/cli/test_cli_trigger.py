@@ -18,6 +18,7 @@ BUDGET = [
     # Little that could be confused with a raise, so that a small budget is enough.
     "motion={raise_share: 0.4, late_share: 0, amid_share: 0, idle_per_minute: 4, others_per_minute: 1, "
     "walk_share: 0, desk_share: 0, drive_share: 0}",
+    "task.inputs=[audio, accelerometer]",
     "task.modality_dropout=0",
     "model={name: ds-tcn, options: {channels: 24, dilations: [1, 2, 4, 8, 16]}}",
     "optimiser.epochs=5",

@@ -102,7 +102,7 @@ def motion_backgrounds(config: Config, split: Split) -> list[MotionBackground]:
     return load_backgrounds(folder, split, gravity=config.motion_data.gravity)
 
 
-def checkmotion_backgrounds(config: Config) -> None:
+def check_backgrounds(config: Config) -> None:
     """Reads the recordings of motion of every split, so that a wrong one is named before anything is trained.
 
     Raises:
