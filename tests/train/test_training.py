@@ -120,8 +120,10 @@ def test_two_processes_train_what_one_does(small, tmp_path) -> None:
     ]
     alone = train(small(*overrides), tmp_path / "alone")
     process = start(small(*overrides, "optimiser.devices=2"), tmp_path / "together")
-    _, errors = process.communicate(timeout=240)
+    said, errors = process.communicate(timeout=240)
     assert process.returncode == 0, errors.decode()
+    assert b"Traceback" not in errors, errors.decode()
+    assert said.count(b"trained gru") == 1
     together = open_run(tmp_path / "together")
     assert together.finished
     expected, actual = load_file(alone.folder / WEIGHTS), load_file(together.folder / WEIGHTS)

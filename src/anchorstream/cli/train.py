@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from pathlib import Path
 
 from anchorstream.cli.progress import loading_bar
@@ -50,6 +51,9 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path("runs") / name
     with loading_bar("reading the recordings") as progress:
         result = train(config, folder, progress=progress, stream_cache=args.stream_cache)
+    if int(os.environ.get("LOCAL_RANK", 0)) > 0:
+        # One of the processes of a distributed training says it for all.
+        return 0
     summary = {"run": str(folder), **(result.summary or {})}
     if args.json:
         print(json.dumps(summary))

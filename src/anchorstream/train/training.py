@@ -98,6 +98,8 @@ def train(
     if module.trainer.is_global_zero:
         detector.save(folder / MODEL_FOLDER)
         write_beside(folder / SUMMARY_FILE, json.dumps(_summary(run, detector, dev), indent=1))
+    # The other processes of a distributed training would read the summary before it is there.
+    module.trainer.strategy.barrier()
     return open_run(folder)
 
 
