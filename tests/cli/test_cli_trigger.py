@@ -146,13 +146,13 @@ def test_motion_that_is_not_there_is_named_before_anything_is_read(tmp_path: Pat
 
 def test_recordings_of_wrists_are_what_gestures_are_put_over(tones: Path, tmp_path: Path) -> None:
     from anchorstream.train.config import load_config
-    from anchorstream.train.corpus import check_backgrounds, corpus_of, scored_streams, training_mixer
+    from anchorstream.train.corpus import corpus_of, scored_streams, training_mixer, wrists_of
 
     for split in ("train", "dev", "test"):
         write_wrist(tmp_path / split / "anna.csv", 4.0, [])
     overrides = [f"data={tones}", "rooms=1", f"motion_data.folder={tmp_path}", "motion.recorded_share=1"]
     config = load_config("trigger", overrides)
-    check_backgrounds(config)
+    wrists_of(config)
     corpus = corpus_of(config)
     assert training_mixer(config, corpus).stream(0).motion.background == "recorded"
     scored = scored_streams(config, corpus, "dev", snr_db=10.0, hours=0.1)

@@ -58,15 +58,15 @@ def test_gravity_is_added_on_x_alone(tmp_path, run):
 
 def test_a_recipe_takes_the_folder_as_it_is_written(tmp_path, run):
     from anchorstream.train.config import load_config
-    from anchorstream.train.corpus import check_backgrounds
+    from anchorstream.train.corpus import wrists_of
 
     # Of 10 s at 10 Hz, as the real ones are.
     source = write_ts(tmp_path / "a.ts", pairs=50)
     run(tmp_path / "out", "--source", source, "--source-test", source)
     folder = f"motion_data.folder={tmp_path / 'out'}"
-    check_backgrounds(load_config("trigger", [folder, "motion_data.gravity=false"]))
+    wrists_of(load_config("trigger", [folder, "motion_data.gravity=false"]))
     with pytest.raises(ValueError, match=r"standing-00\.csv: .*gravity"):
-        check_backgrounds(load_config("trigger", [folder]))
+        wrists_of(load_config("trigger", [folder]))
 
 
 def test_other_units_are_noticed(tmp_path, run):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from anchorstream.anchors.endpoint import find_speech
@@ -15,6 +15,7 @@ from anchorstream.data.audit import UNSURE, DataAudit, Origin, Skipped, tallies
 from anchorstream.data.clip import KINDS, SAMPLE_RATE_HZ, SPLITS, Clip, Kind, Split
 from anchorstream.data.folder import scan_folder
 from anchorstream.data.manifest import MANIFEST_NAME, Recording, read_manifest
+from anchorstream.data.motion import MotionBackground
 
 # Labels belong to a file of the length that the manifest gives; another length means another file.
 _SAME_DURATION_S = 0.05
@@ -28,10 +29,14 @@ class CorpusError(ValueError):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Corpus:
-    """Clips in memory, and the audit of the data that they come from."""
+    """Clips in memory, and the audit of the data that they come from.
+
+    ``wrists`` are recordings of motion, over which gestures are simulated: of every split, where there are any.
+    """
 
     clips: tuple[Clip, ...]
     audit: DataAudit
+    wrists: Mapping[Split, Sequence[MotionBackground]] = field(default_factory=dict)
 
     def select(
         self, *, split: Split | None = None, kind: Kind | None = None, labels: Collection[str] | None = None

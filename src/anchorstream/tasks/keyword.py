@@ -18,7 +18,7 @@ from anchorstream.data.mix_settings import MixSettings
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import Event, MatchWindow
-from anchorstream.tasks.task import AudioAlone, Reporting
+from anchorstream.tasks.task import AudioAlone, Reporting, check_seconds
 
 
 @dataclass(frozen=True)
@@ -56,10 +56,9 @@ class KeywordTask(AudioAlone):
         repeated = sorted({keyword for keyword in self.keywords if self.keywords.count(keyword) > 1})
         if repeated:
             raise ValueError(f"each keyword may be named once; named again: {', '.join(repeated)}")
-        for name in ("label_before_s", "label_after_s", "early_s", "late_s", "smoothing_s", "refractory_s"):
-            value = getattr(self, name)
-            if not 0 <= value <= 10:
-                raise ValueError(f"{name} must lie between 0 and 10 seconds, got {value}")
+        check_seconds(
+            self, "label_before_s", "label_after_s", "early_s", "late_s", "smoothing_s", "refractory_s"
+        )
         if self.label_before_s + self.label_after_s <= 0:
             raise ValueError(
                 "label_before_s + label_after_s must be positive: no frame would be a positive one"

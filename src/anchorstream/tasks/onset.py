@@ -6,7 +6,7 @@ within a stretch is prevented by the decoder, which is armed again only after a 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -18,7 +18,7 @@ from anchorstream.data.mix_settings import MixSettings
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import Event, MatchWindow
-from anchorstream.tasks.task import AudioAlone, Reporting
+from anchorstream.tasks.task import AudioAlone, Reporting, check_seconds, with_one_label
 
 _LABEL = "speech"
 # Times in a stream are samples over a rate: this close to the hang-over, a pause is as long.
@@ -49,10 +49,7 @@ class SpeechOnsetTask(AudioAlone):
     release: float = 0.7
 
     def __post_init__(self) -> None:
-        for name in ("hang_over_s", "early_s", "late_s", "smoothing_s"):
-            value = getattr(self, name)
-            if not 0 <= value <= 10:
-                raise ValueError(f"{name} must lie between 0 and 10 seconds, got {value}")
+        check_seconds(self, "hang_over_s", "early_s", "late_s", "smoothing_s")
         if not 0 < self.release <= 1:
             raise ValueError(f"release must lie in (0, 1], got {self.release}")
 
@@ -120,8 +117,7 @@ class SpeechOnsetTask(AudioAlone):
                 "speech from noise, and expected some in every split that has speech. Put recordings without speech "
                 '(rooms, streets, music, animals) into noise/, or into manifest.jsonl with "kind": "noise"'
             )
-        clips = tuple(clip if clip.kind == "noise" else replace(clip, label=_LABEL) for clip in corpus.clips)
-        return replace(corpus, clips=clips)
+        return with_one_label(corpus, _LABEL)
 
     def events(self, stream: Stream) -> list[Event]:
         """What a perfect detector finds in ``stream``: one event a stretch of speech, anchored at its onset."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -125,6 +125,24 @@ class Task(Protocol):
         self, stream: Stream, clock: FrameClock, frames: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
         """The class of each frame, (frames,), and the mask of the anchors, (frames,)."""
+
+
+def check_seconds(task: Task, *names: str) -> None:
+    """Refuses options of a task that are no times from 0 to 10 seconds.
+
+    Raises:
+        ValueError: with the name of the first one.
+    """
+    for name in names:
+        value = getattr(task, name)
+        if not 0 <= value <= 10:
+            raise ValueError(f"{name} must lie between 0 and 10 seconds, got {value}")
+
+
+def with_one_label(corpus: Corpus, label: str) -> Corpus:
+    """The same clips, with one label for all speech, so that every recording comes up equally often."""
+    clips = tuple(clip if clip.kind == "noise" else replace(clip, label=label) for clip in corpus.clips)
+    return replace(corpus, clips=clips)
 
 
 class AudioAlone:

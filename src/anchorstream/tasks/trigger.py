@@ -7,7 +7,7 @@ motion is simulated (see docs/motion.md); every figure of this task says so.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -27,7 +27,7 @@ from anchorstream.data.motion.worn import Accompaniment, Modality, WornSensor, s
 from anchorstream.decode import DecoderSettings
 from anchorstream.frames import FrameClock
 from anchorstream.metrics import Event, MatchWindow
-from anchorstream.tasks.task import Reporting
+from anchorstream.tasks.task import Reporting, check_seconds, with_one_label
 
 Input = Literal["audio", "accelerometer", "gyroscope"]
 
@@ -83,10 +83,7 @@ class TriggerTask:
             raise ValueError("inputs: a gyroscope goes with an accelerometer, which sees where down is")
         if not 0 <= self.modality_dropout <= 1:
             raise ValueError(f"modality_dropout must lie in [0, 1], got {self.modality_dropout}")
-        for name in ("label_after_s", "early_s", "late_s", "smoothing_s", "refractory_s"):
-            value = getattr(self, name)
-            if not 0 <= value <= 10:
-                raise ValueError(f"{name} must lie between 0 and 10 seconds, got {value}")
+        check_seconds(self, "label_after_s", "early_s", "late_s", "smoothing_s", "refractory_s")
         if self.label_after_s == 0:
             raise ValueError("label_after_s must be positive: no frame would be a positive one")
 
@@ -147,8 +144,7 @@ class TriggerTask:
                 f"{source}: there is no speech in {where}; a trigger is a raised wrist followed by speech, and "
                 "recordings of any kind but noise are expected"
             )
-        clips = tuple(clip if clip.kind == "noise" else replace(clip, label=_SPEECH) for clip in corpus.clips)
-        return replace(corpus, clips=clips)
+        return with_one_label(corpus, _SPEECH)
 
     def accompaniment(
         self, settings: MotionSettings | None, backgrounds: Sequence[MotionBackground] = ()

@@ -12,7 +12,7 @@ import hashlib
 import json
 import random
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,7 +25,6 @@ from anchorstream.data.clip import SAMPLE_RATE_HZ
 from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.config import Config
-from anchorstream.train.corpus import motion_backgrounds
 from anchorstream.train.row_file import NoRoomError, Row, RowFile, RowShape, check_room
 from anchorstream.train.streams import Batch, TrainingStreams
 
@@ -167,13 +166,9 @@ def _fingerprint(config: Config, corpus: Corpus, shape: RowShape, sample: Sequen
     for clip in corpus.select(split="train"):
         digest.update(repr((clip.id, clip.kind, clip.label, clip.start_s, clip.end_s)).encode())
         digest.update(np.ascontiguousarray(clip.samples).data)
-    for array in _background_arrays(config):
-        digest.update(np.ascontiguousarray(array).data)
+    for wrist in corpus.wrists.get("train", ()):
+        for array in (wrist.loop, wrist.slow, wrist.quick):
+            digest.update(np.ascontiguousarray(array).data)
     for tensor in sample:
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
-
-
-def _background_arrays(config: Config) -> Iterator[np.ndarray[tuple[int, ...], np.dtype[np.float64]]]:
-    for background in motion_backgrounds(config, "train"):
-        yield from (background.loop, background.slow, background.quick)

@@ -26,8 +26,14 @@ _PER_HALF_S = 30.0
 
 
 def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
-    """Loads or makes the corpus of ``config``, as its task wants it; calls ``progress`` with (done, total)."""
+    """Loads or makes the corpus of ``config``, as its task wants it; calls ``progress`` with (done, total).
+
+    Raises:
+        ValueError: if there are no recordings, of sound or motion, that can be used.
+    """
     task = config.task
+    # Before the sound, which takes longer: a wrong recording of motion is named at once.
+    wrists = wrists_of(config)
     if config.data == SYNTHETIC:
         # Imported here: recordings of one's own need no eSpeak NG.
         from anchorstream.data.synthetic import synthetic_corpus
@@ -37,7 +43,20 @@ def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
     else:
         folder = Path(config.data).expanduser()
         corpus = load_corpus(folder, keywords=task.keywords or None, progress=progress)
-    return task.prepare(corpus, config.data)
+    return replace(task.prepare(corpus, config.data), wrists=wrists)
+
+
+def wrists_of(config: Config) -> dict[Split, list[MotionBackground]]:
+    """The recordings of motion of every split; none where the recipe names no folder.
+
+    Raises:
+        MotionFileError: if the folder is not there, has no recordings of a split, or one that cannot be used.
+        ImportError: if one is Parquet and pyarrow is not installed.
+    """
+    if config.motion_data.folder is None:
+        return {}
+    folder = Path(config.motion_data.folder).expanduser()
+    return {split: load_backgrounds(folder, split, gravity=config.motion_data.gravity) for split in SPLITS}
 
 
 def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
@@ -50,7 +69,7 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
         seed=config.seed,
         rooms=rooms,
         augment=config.augment,
-        accompany=config.task.accompaniment(config.motion, motion_backgrounds(config, "train")),
+        accompany=config.task.accompaniment(config.motion, corpus.wrists.get("train", ())),
     )
 
 
@@ -79,7 +98,7 @@ def scored_streams(
         ConfigError: if something is to be missing that the task does not have.
     """
     check_missing(config, missing)
-    accompany = config.task.accompaniment(None, motion_backgrounds(config, split))
+    accompany = config.task.accompaniment(None, corpus.wrists.get(split, ()))
 
     def with_less(stream: Stream, rng: np.random.Generator) -> Stream:
         return without(accompany(stream, rng) if accompany else stream, missing)
@@ -92,25 +111,6 @@ def scored_streams(
         hours=hours,
         accompany=with_less if missing else accompany,
     )
-
-
-def motion_backgrounds(config: Config, split: Split) -> list[MotionBackground]:
-    """Recordings of motion of a split; none where the recipe names no folder."""
-    if config.motion_data.folder is None:
-        return []
-    folder = Path(config.motion_data.folder).expanduser()
-    return load_backgrounds(folder, split, gravity=config.motion_data.gravity)
-
-
-def check_backgrounds(config: Config) -> None:
-    """Reads the recordings of motion of every split, so that a wrong one is named before anything is trained.
-
-    Raises:
-        MotionFileError: if the folder is not there, has no recordings of a split, or one that cannot be used.
-        ImportError: if one is Parquet and pyarrow is not installed.
-    """
-    for split in SPLITS:
-        motion_backgrounds(config, split)
 
 
 def check_missing(config: Config, missing: Collection[Modality]) -> None:

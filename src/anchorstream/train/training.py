@@ -24,7 +24,7 @@ from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.cached_streams import cached_streams
 from anchorstream.train.callbacks import DevScore, ProgressFile
 from anchorstream.train.config import Config, ConfigError, load_config
-from anchorstream.train.corpus import Progress, check_backgrounds, corpus_of, scored_streams, training_mixer
+from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
 from anchorstream.train.engine import DetectorTraining, untrained_detector
 from anchorstream.train.run import (
     CHECKPOINT_FOLDER,
@@ -70,7 +70,6 @@ def train(
         return run
     if config.optimiser.threads:
         torch.set_num_threads(config.optimiser.threads)
-    check_backgrounds(config)
     corpus = corpus or corpus_of(config, progress)
     write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
 
