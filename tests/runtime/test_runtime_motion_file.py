@@ -380,7 +380,7 @@ def test_a_file_that_is_too_large_is_refused_unread(text):
 
 
 def test_too_many_readings_are_refused(table, monkeypatch):
-    monkeypatch.setattr("anchorstream.runtime.motion_file._MOST_READINGS", 199)
+    monkeypatch.setattr("anchorstream.runtime.motion_table._MOST_READINGS", 199)
     with pytest.raises(MotionFileError, match="more than 199 readings"):
         read_motion(table(clock(), still()))
 

@@ -3,8 +3,9 @@
 from anchorstream.decode import Detection
 from anchorstream.runtime.contract import Contract, ContractError
 from anchorstream.runtime.detector import Detector
-from anchorstream.runtime.motion_file import MotionFileError, MotionRecording, read_motion
+from anchorstream.runtime.motion_file import MotionRecording, read_motion
 from anchorstream.runtime.motion_pipe import MotionPipe
+from anchorstream.runtime.motion_table import MotionFileError
 from anchorstream.runtime.packets import PacketDetector
 from anchorstream.runtime.session import ModelError, Session
 from anchorstream.runtime.sources import Source, SourceError, input_devices, microphone, raw_pcm, sound_file

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from anchorstream.data.clip import SPLITS, Split
 from anchorstream.data.motion.recording import MotionBackground
-from anchorstream.runtime.motion_file import MotionFileError, read_motion
+from anchorstream.runtime.motion_file import read_motion
+from anchorstream.runtime.motion_table import MotionFileError
 
 _SUFFIXES = {".csv", ".tsv", ".txt", ".parquet"}
 # Of a folder that is not split, for each split.
