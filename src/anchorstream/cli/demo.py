@@ -6,15 +6,16 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.progress import bars, loading_bar
+from anchorstream.cli.progress import loading_bar
+from anchorstream.cli.training import train_all
 
 if TYPE_CHECKING:
     from anchorstream.compare.comparison import Comparison
-    from anchorstream.train.config import Config
+    from anchorstream.compare.plan import Subject
     from anchorstream.train.run import Run
 
 EXAMPLE = """\
@@ -65,24 +66,30 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Runs the chain and prints the table."""
-    from anchorstream.cli.table import print_table, summaries
-    from anchorstream.compare.comparison import Conditions, compare, provenance, write_reports
+    from anchorstream.cli.table import print_table
+    from anchorstream.compare.comparison import Conditions, provenance
     from anchorstream.compare.evaluation import chosen_decoder
+    from anchorstream.compare.experiment import score
     from anchorstream.compare.markdown import write_markdown
+    from anchorstream.compare.plan import plan
+    from anchorstream.compare.results import RESULTS_FILE, contest_of, write_results
     from anchorstream.export import export_run
     from anchorstream.train.corpus import corpus_of
 
-    config, losses = _config(args), args.losses.split(",")
+    subject = _subject(args)
+    config, losses = subject.config, subject.losses
     out = args.out or Path("runs") / _demo_name(args.task)
     label, reporting = config.task.labels[0], config.task.reporting
     conditions = Conditions("test", args.snr_db, args.hours)
     with loading_bar("recordings" if args.data else "synthetic speech") as progress:
         corpus = corpus_of(config, progress)
     kind = "recordings" if args.data else "synthetic speech (eSpeak NG)"
-    _say(f"{kind}: {len(corpus.clips)} clips; training {', '.join(losses)} x {args.seeds} seed(s) into {out}")
-    systems = _train(config, losses, args, out)
-    with loading_bar("test streams") as progress:
-        comparison = compare(systems, corpus, conditions, progress)
+    print(
+        f"{kind}: {len(corpus.clips)} clips; training {', '.join(losses)} x {args.seeds} seed(s) into {out}",
+        file=sys.stderr,
+    )
+    trials = plan(subject, range(config.seed, config.seed + args.seeds), out, name_networks=False)
+    train_all(trials, jobs=args.jobs, cached=not args.no_cache)
     context = {
         "command": shlex.join(["anchorstream", *sys.argv[1:]]),
         "data": f"{config.data} ({kind})",
@@ -90,42 +97,48 @@ def run(args: argparse.Namespace) -> int:
         "seeds": args.seeds,
         "audit": corpus.audit.to_dict(),
     }
-    pages = write_reports(comparison, out, f"{label}: {' against '.join(losses)}", context)
-
+    with loading_bar("test streams") as progress:
+        scored = score(
+            trials, corpus, conditions, out, f"{label}: {' against '.join(losses)}", context, progress
+        )
+    comparison = scored.comparison
+    write_results(out / RESULTS_FILE, scored.lines)
     about = {name: str(context[name]) for name in ("command", "data", "streams")}
-    write_markdown(out, comparison.results, {**about, "date": provenance()["date"]}, reporting)
+    tables = [contest_of(comparison, conditions, label) for label in comparison.results]
+    write_markdown(out, tables, {**about, "date": provenance()["date"]})
 
-    exported = _to_export(systems)
+    exported = _to_export(comparison)
     model = export_run(exported, out / f"{label.replace(' ', '_')}.onnx", chosen_decoder(exported))
-    results = comparison.results[label]
     live = _live(model, comparison)
     if args.json:
+        by_rate = [tables[0].summaries(rate) for rate in reporting.headline_rates]
         print(
             json.dumps(
                 {
                     "model": str(model),
-                    "report": str(pages[label]),
+                    "report": str(scored.pages[label]),
                     "streams": str(conditions),
                     "systems": [
-                        summary.to_dict() for summary in summaries(results, reporting.headline_rates)
+                        summary.to_dict() for of_system in zip(*by_rate, strict=True) for summary in of_system
                     ],
                     "live": live,
                 }
             )
         )
         return 0
-    print_table(f"{label!r} in {kind}, {conditions}", results, reporting)
+    print_table(f"{label!r} in {kind}, {conditions}", tables[0])
     print(f"\nlive, {exported.config.loss}, one stream of {live['duration_s']:.0f} s through {model}:")
     for row in live["detections"]:
         print(f"  {row['time_s']:7.2f} s  {row['label']}  score {row['score']:.2f}  {row['note']}")
     print(f"  {live['missed']} of {live['events']} missed")
-    print(f"\nreport: {pages[label]}\nnext:   anchorstream listen {model}")
+    print(f"\nreport: {scored.pages[label]}\nnext:   anchorstream listen {model}")
     return 0
 
 
-def _config(args: argparse.Namespace) -> Config:
+def _subject(args: argparse.Namespace) -> Subject:
+    from anchorstream.compare.plan import load_subject
     from anchorstream.tasks import TASKS
-    from anchorstream.train.config import ConfigError, load_config
+    from anchorstream.train.config import ConfigError
 
     if args.task not in TASKS:
         raise ConfigError(f"there is no task {args.task!r}; --task takes one of {', '.join(TASKS)}")
@@ -134,13 +147,9 @@ def _config(args: argparse.Namespace) -> Config:
         overrides.insert(0, f"task.keywords={json.dumps([args.keyword])}")
     if args.data is not None:
         overrides.insert(0, f"data={json.dumps(str(args.data))}")
-    if args.seeds < 1:
-        raise ConfigError(f"--seeds must be at least 1, got {args.seeds}")
+    problems = [f"--seeds must be at least 1, got {args.seeds}"] if args.seeds < 1 else []
     recipe = args.task if args.data is not None else _demo_name(args.task)
-    config = load_config(recipe, overrides)
-    for loss in args.losses.split(","):
-        load_config(recipe, [f"loss={json.dumps(loss)}"])
-    return config
+    return load_subject(recipe, overrides, args.losses.split(","), problems=problems)
 
 
 def _demo_name(task: str) -> str:
@@ -150,29 +159,10 @@ def _demo_name(task: str) -> str:
     return "demo" if task == DEFAULT_TASK else f"demo-{task}"
 
 
-def _train(
-    config: Config, losses: Sequence[str], args: argparse.Namespace, out: Path
-) -> dict[str, list[Run]]:
-    from anchorstream.compare.trials import Trial, plan, run_trials
-
-    trials = plan(config, losses, range(config.seed, config.seed + args.seeds), out)
-    with bars() as progress:
-        tasks = {trial.name: progress.add_task(trial.name, total=1.0) for trial in trials}
-
-        def update(trial: Trial, done: float) -> None:
-            progress.update(tasks[trial.name], completed=done)
-
-        runs = run_trials(trials, jobs=args.jobs, progress=update, cached=not args.no_cache)
-    systems: dict[str, list[Run]] = {loss: [] for loss in losses}
-    for trial, trained in zip(trials, runs, strict=True):
-        systems[trial.config.loss].append(trained)
-    return systems
-
-
-def _to_export(systems: Mapping[str, Sequence[Run]]) -> Run:
+def _to_export(comparison: Comparison) -> Run:
     """The SAL model where there is one, else the last loss; of its seeds the best on dev."""
-    runs = systems.get("sal") or list(systems.values())[-1]
-    return min(runs, key=lambda trained: float((trained.summary or {})["dev_miss_rate"]))
+    scored = comparison.scored.get("sal") or list(comparison.scored.values())[-1]
+    return min((one.run for one in scored), key=lambda run: float((run.summary or {})["dev_miss_rate"]))
 
 
 def _live(model: Path, comparison: Comparison) -> dict[str, Any]:
@@ -222,7 +212,3 @@ def _live(model: Path, comparison: Comparison) -> dict[str, Any]:
 
 def _events(comparison: Comparison, index: int) -> Sequence[Any]:
     return next(iter(comparison.scored.values()))[0].streams[index].events
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr)

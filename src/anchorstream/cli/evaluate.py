@@ -53,6 +53,7 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare import cells
     from anchorstream.compare.comparison import Conditions, compare, write_reports
     from anchorstream.compare.halves import score_halves
+    from anchorstream.compare.results import contest_of
     from anchorstream.train.corpus import check_halves, check_missing, corpus_of
     from anchorstream.train.run import open_run
 
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
         )
         return 0
     for label, results in comparison.results.items():
-        print_table(f"{label!r}, {conditions}", results, comparison.task.reporting)
+        print_table(f"{label!r}, {conditions}", contest_of(comparison, conditions, label))
         chosen = results[0].operating_points[0]
         print(
             f"at the threshold chosen on dev ({chosen.threshold:.3f}): {chosen.misses} of {chosen.events} missed, "

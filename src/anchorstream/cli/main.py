@@ -21,6 +21,7 @@ from anchorstream import __version__
 COMMANDS = {
     "demo": "the whole chain on synthetic speech, or on recordings of one's own",
     "inspect": "what a recipe trains on, drawn and audible",
+    "compare": "losses and networks against each other, on the same streams",
     "train": "from a recipe to a trained detector",
     "evaluate": "misses, false alarms and latency of a trained detector",
     "score": "the same of any engine's posteriors or detections",

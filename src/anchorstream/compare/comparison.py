@@ -16,9 +16,11 @@ from anchorstream.compare.examples import pick_examples
 from anchorstream.data.clip import Split
 from anchorstream.data.corpus import Corpus
 from anchorstream.data.motion.worn import Modality
+from anchorstream.frames import FrameClock
 from anchorstream.report import SystemResult, write_report
 from anchorstream.tasks import Task
 from anchorstream.train.corpus import Progress, scored_streams
+from anchorstream.train.engine import untrained_detector
 from anchorstream.train.run import Run
 from anchorstream.train.scoring import FeatureStreams
 
@@ -44,7 +46,7 @@ class Comparison:
     Attributes:
         results: for each label, one result a system, the baseline first.
         scored: for each system, its runs on the streams.
-        streams: the labelled streams, with their features.
+        streams: the labelled streams, with the features and targets of the first system.
         task: what was to be detected.
     """
 
@@ -66,10 +68,9 @@ def compare(
         systems: runs by the name of their system, one a seed.
         corpus: the clips.
         conditions: the streams.
-        progress: called with (done, total) while streams are mixed.
+        progress: called with (done, total) while streams are mixed and runs are scored.
     """
-    some_run = next(iter(systems.values()))[0]
-    config = some_run.config
+    config = next(iter(systems.values()))[0].config
     mixed = scored_streams(
         config,
         corpus,
@@ -78,13 +79,36 @@ def compare(
         hours=conditions.hours,
         missing=conditions.missing,
     )
-    streams = FeatureStreams(some_run.model(), config.task, mixed, progress)
-    scored = score_systems(systems, streams)
+    groups = _by_clock(systems)
+    steps = len(groups) * len(mixed) + sum(map(len, systems.values()))
+    streams, scored, done = None, dict[str, list[ScoredRun]](), 0
+
+    def step(_done: int = 0, _total: int = 0) -> None:
+        nonlocal done
+        done += 1
+        if progress is not None:
+            progress(done, steps)
+
+    for group in groups:
+        some_run = next(iter(group.values()))[0]
+        of_group = FeatureStreams(some_run.model(), config.task, mixed, step)
+        scored |= score_systems(group, of_group, step)
+        streams = streams or of_group
+    if streams is None:
+        raise ValueError("there is no system to compare")
     results = {
-        label: [_result(name, runs, streams, label) for name, runs in scored.items()]
+        label: [_result(name, scored[name], streams, label) for name in systems]
         for label in config.task.labels
     }
-    return Comparison(results, scored, streams, config.task)
+    return Comparison(results, {name: scored[name] for name in systems}, streams, config.task)
+
+
+def _by_clock(systems: Mapping[str, Sequence[Run]]) -> list[dict[str, Sequence[Run]]]:
+    """The systems in groups: a network with another hop has other targets, and its streams are made for it."""
+    groups: dict[FrameClock, dict[str, Sequence[Run]]] = {}
+    for name, runs in systems.items():
+        groups.setdefault(untrained_detector(runs[0].config).clock, {})[name] = runs
+    return list(groups.values())
 
 
 def write_reports(
@@ -94,9 +118,10 @@ def write_reports(
     several = len(comparison.results) > 1
     reporting = comparison.task.reporting
     about = {"task": comparison.task.name, "anchor": reporting.anchor, **context, **provenance()}
+    folders = page_folders(folder, tuple(comparison.results))
     return {
         label: write_report(
-            folder / label.replace("/", "_") if several else folder,
+            folders[label],
             f"{title}: {label}" if several else title,
             results,
             about,
@@ -105,6 +130,12 @@ def write_reports(
         )
         for label, results in comparison.results.items()
     }
+
+
+def page_folders(folder: Path, labels: Sequence[str]) -> dict[str, Path]:
+    """Where the report of each label lies."""
+    several = len(labels) > 1
+    return {label: folder / label.replace("/", "_") if several else folder for label in labels}
 
 
 def provenance() -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from anchorstream.decode import Decoder, DecoderSettings, Detection
@@ -84,7 +84,13 @@ def score_run(run: Run, streams: FeatureStreams) -> ScoredRun:
 
 
 def score_systems(
-    systems: Mapping[str, Sequence[Run]], streams: FeatureStreams
+    systems: Mapping[str, Sequence[Run]], streams: FeatureStreams, on_scored: Callable[[], None] | None = None
 ) -> dict[str, list[ScoredRun]]:
-    """Scores every run of every system on the same streams."""
-    return {name: [score_run(run, streams) for run in runs] for name, runs in systems.items()}
+    """Scores every run of every system on the same streams; calls ``on_scored`` after each run."""
+    scored: dict[str, list[ScoredRun]] = {}
+    for name, runs in systems.items():
+        for run in runs:
+            scored.setdefault(name, []).append(score_run(run, streams))
+            if on_scored is not None:
+                on_scored()
+    return scored

@@ -6,65 +6,65 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anchorstream.compare import cells
+from anchorstream.compare.results import Contest
 from anchorstream.metrics import garwood
 from anchorstream.report import SystemResult
-from anchorstream.report.summary import Summary, summarise
-from anchorstream.tasks import Reporting
+from anchorstream.report.summary import Summary
 from anchorstream.train.run import write_beside
 
 RESULTS_FILE = "results.md"
 
 
-def write_markdown(
-    folder: Path,
-    results: Mapping[str, Sequence[SystemResult]],
-    context: Mapping[str, str],
-    reporting: Reporting,
-) -> Path:
-    """Writes ``results.md``: the context, and for each label a table of the systems at each false-alarm rate.
+def write_markdown(folder: Path, contests: Sequence[Contest], context: Mapping[str, str]) -> Path:
+    """Writes ``results.md``: the context, and a table for each contest.
 
     Args:
         folder: where to; it must be there.
-        results: for each label the systems, the baseline first.
+        contests: what was compared.
         context: what else is to be said, a line each, such as the command and the date.
-        reporting: the operating points of the task.
     """
     lines = [f"- {name}: {value}" for name, value in context.items()]
-    for label, systems in results.items():
-        lines += ["", f"### {label}", "", *_table(systems, reporting), "", _footnote(systems, reporting)]
     path = folder / RESULTS_FILE
-    write_beside(path, "\n".join(lines) + "\n")
+    write_beside(path, "\n".join([*lines, *markdown(contests)]) + "\n")
     return path
 
 
-def _table(systems: Sequence[SystemResult], reporting: Reporting) -> list[str]:
-    rates = reporting.headline_rates
-    head = ["loss"]
-    for rate in rates:
+def markdown(contests: Sequence[Contest]) -> list[str]:
+    """For each contest a heading, a table of the systems at each false-alarm rate, and what it is made of."""
+    one_place = len({str(contest.streams) for contest in contests}) == 1
+    lines = []
+    for contest in contests:
+        heading = contest.label if one_place else f"{contest.label}, {contest.streams}"
+        lines += ["", f"### {heading}", "", *_table(contest), "", _footnote(contest)]
+    return lines
+
+
+def _table(contest: Contest) -> list[str]:
+    reporting, systems = contest.reporting, contest.systems
+    head = ["loss" if len(contest.blocks) == 1 else "network/loss"]
+    for rate in reporting.headline_rates:
         head += [
             f"false rejects at {rate:g} FA/h",
             "each seed",
-            f"against {systems[0].name}, points",
+            f"against {contest.baseline}, points",
             "latency P50 / P90",
         ]
     if reporting.frame_auc:
         head += ["frame ROC-AUC"]
-    rows = [head, ["---"] * len(head)]
-    for system in systems:
-        row = [system.name]
-        for rate in rates:
-            summary = summarise(system, rate, systems[0] if system is not systems[0] else None)
+    rows = [[system.name] for system in systems]
+    for rate in reporting.headline_rates:
+        for row, summary in zip(rows, contest.summaries(rate), strict=True):
             row += [
                 cells.miss_rate(summary),
                 _seeds(summary),
                 cells.difference(summary),
                 cells.latency(summary),
             ]
-        if reporting.frame_auc:
+    if reporting.frame_auc:
+        for row, system in zip(rows, systems, strict=True):
             row += [cells.frame_auc(system)]
-        rows.append(row)
+    table = ["| " + " | ".join(row) + " |" for row in [head, ["---"] * len(head), *rows]]
     rows_chosen = [_at_chosen_threshold(system) for system in systems if system.operating_points]
-    table = ["| " + " | ".join(row) + " |" for row in rows]
     if rows_chosen:
         plural = "" if reporting.chosen_rate == 1 else "s"
         table += [
@@ -72,7 +72,11 @@ def _table(systems: Sequence[SystemResult], reporting: Reporting) -> list[str]:
             f"At the threshold that was chosen on dev for {reporting.chosen_rate:g} false alarm{plural} per hour:",
             "",
         ]
-        table += ["| loss | missed | false alarms per hour [95%] |", "| --- | --- | --- |", *rows_chosen]
+        table += [
+            f"| {head[0]} | missed | false alarms per hour [95%] |",
+            "| --- | --- | --- |",
+            *rows_chosen,
+        ]
     return table
 
 
@@ -86,15 +90,16 @@ def _at_chosen_threshold(system: SystemResult) -> str:
     return f"| {system.name} | {misses / events:.1%} | {false_alarms / hours:.2f} [{low:.2f}, {high:.2f}] |"
 
 
-def _footnote(systems: Sequence[SystemResult], reporting: Reporting) -> str:
+def _footnote(contest: Contest) -> str:
+    systems = contest.systems
     curve = systems[0].curves[0]
     speakers = len({event.speaker for event in curve.events})
     recordings = len({event.clip_id for event in curve.events})
     return (
         f"{len(curve.events)} events ({recordings} recordings of {speakers} speakers, each several times, in other "
         f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seed(s). FA/h: false alarms per hour. "
-        f"Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms after {reporting.anchor}, over "
-        "the hits of all seeds."
+        f"Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms after "
+        f"{contest.reporting.anchor}, over the hits of all seeds."
     )
 
 

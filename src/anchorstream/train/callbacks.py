@@ -50,7 +50,9 @@ class DevScore(pl.Callback):
 
 
 class ProgressFile(pl.Callback):
-    """Keeps ``progress.json`` in the run's folder: the share that is done, and one row for each finished epoch.
+    """Keeps ``progress.json`` in the run's folder: the share that is done, one row for each finished epoch, the time.
+
+    ``seconds`` is the wall-clock time of the training so far, mixing and dev scoring included, over all attempts.
 
     The file is replaced whole, never half-written, a few times an epoch.
     """
@@ -58,6 +60,12 @@ class ProgressFile(pl.Callback):
     def __init__(self, folder: Path) -> None:
         self._path = folder / PROGRESS_FILE
         self._written_at = 0.0
+        self._spent_s, self._started_at = 0.0, time.monotonic()
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Counts on from what an interrupted run has spent."""
+        self._spent_s = float(read_progress(self._path.parent).get("seconds", 0.0))
+        self._started_at = time.monotonic()
 
     def on_train_batch_end(
         self,
@@ -86,9 +94,12 @@ class ProgressFile(pl.Callback):
     def _write(self, trainer: pl.Trainer, epochs: list[dict[str, float]]) -> None:
         total = max(1, int(trainer.estimated_stepping_batches))
         beside = self._path.with_suffix(".json.tmp")
-        beside.write_text(
-            json.dumps({"done": trainer.global_step / total, "epochs": epochs}), encoding="utf-8"
-        )
+        progress = {
+            "done": trainer.global_step / total,
+            "seconds": round(self._spent_s + time.monotonic() - self._started_at, 1),
+            "epochs": epochs,
+        }
+        beside.write_text(json.dumps(progress), encoding="utf-8")
         beside.replace(self._path)
         self._written_at = time.monotonic()
 

@@ -33,7 +33,15 @@ else:
 
 
 class ConfigError(ValueError):
-    """A configuration that cannot be used; the message lists every reason."""
+    """A configuration that cannot be used; the message lists every reason.
+
+    Attributes:
+        problems: the reasons, one by one.
+    """
+
+    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.problems = tuple(problems) or (message,)
 
 
 class _Section(BaseModel):
@@ -252,7 +260,7 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
         config = None
     if problems or config is None:
         listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"the configuration ({recipe}) has {len(problems)} error(s):\n{listed}")
+        raise ConfigError(f"the configuration ({recipe}) has {len(problems)} error(s):\n{listed}", problems)
     return config
 
 

@@ -22,7 +22,7 @@ from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.cached_streams import cached_streams
-from anchorstream.train.callbacks import DevScore, ProgressFile
+from anchorstream.train.callbacks import DevScore, ProgressFile, read_progress
 from anchorstream.train.config import Config, ConfigError, load_config
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
 from anchorstream.train.engine import DetectorTraining, untrained_detector
@@ -199,6 +199,7 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
     return {
         "epochs": len(rows),
         "best_epoch": best["epoch"],
+        "seconds": read_progress(run.folder).get("seconds"),
         "dev_miss_rate": best["dev_miss_rate"],
         "parameters": detector.parameter_count,
         "dev_operating_points": {

@@ -1,0 +1,158 @@
+"""What a comparison trains: each loss on each network with each seed, and nothing else differs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from anchorstream.models.presets import PRESETS
+from anchorstream.train.config import Config, ConfigError, ModelConfig, load_config
+from anchorstream.train.run import CHECKPOINT_FOLDER, CONFIG_FILE, SUMMARY_FILE
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """One training of a comparison.
+
+    Attributes:
+        config: the run.
+        folder: the run's folder.
+        network: what its network is called in this comparison; ``None`` where all trials have the same one.
+    """
+
+    config: Config
+    folder: Path
+    network: str | None = None
+
+    @property
+    def system(self) -> str:
+        """What it is an instance of, whatever the seed: the loss, after the network where there are several."""
+        return self.config.loss if self.network is None else f"{self.network}/{self.config.loss}"
+
+    @property
+    def name(self) -> str:
+        """The system and the seed."""
+        return f"{self.system}, seed {self.config.seed}"
+
+    @property
+    def trained(self) -> bool:
+        """Whether it has ended already."""
+        return (self.folder / SUMMARY_FILE).is_file()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a comparison is about.
+
+    Attributes:
+        config: the recipe with its overrides.
+        losses: the first is the baseline of each network.
+        networks: by the name that they have in the comparison.
+    """
+
+    config: Config
+    losses: tuple[str, ...]
+    networks: Mapping[str, ModelConfig]
+
+
+def load_subject(
+    recipe: str | Path,
+    overrides: Sequence[str],
+    losses: Sequence[str],
+    networks: Sequence[str] = (),
+    problems: Sequence[str] = (),
+) -> Subject:
+    """Reads a recipe and tries it with every loss and every network, before anything is trained.
+
+    Args:
+        recipe: a YAML file, or the name of a shipped recipe.
+        overrides: ``section.key=value``.
+        losses: what to compare, the baseline first.
+        networks: names as ``anchorstream models`` lists them. The recipe's own network, which is the default,
+            keeps the recipe's options; another has those of its size.
+        problems: what is wrong besides.
+
+    Raises:
+        ConfigError: listing everything that is wrong, with the recipe, the overrides, the losses and the networks.
+    """
+    found = [*problems, *_repeated("loss", losses), *_repeated("model", networks)]
+    config = _tried(recipe, overrides, found)
+    for loss in losses:
+        _tried(recipe, [*overrides, f"loss={json.dumps(loss)}"], found)
+    built = {}
+    for name in networks or ([config.model.name] if config else []):
+        if config is not None and name == config.model.name:
+            built[name] = config.model
+            continue
+        if name not in PRESETS:
+            found.append(f"--models: there is no model {name!r} (known: {', '.join(PRESETS)})")
+            continue
+        preset = PRESETS[name]
+        changes = [f"model.name={preset.model}", f"model.options={json.dumps(dict(preset.options))}"]
+        other = _tried(recipe, [*overrides, *changes], found)
+        if other is not None:
+            built[name] = other.model
+    found = list(dict.fromkeys(found))
+    if found or config is None:
+        listed = "\n".join(f"  - {problem}" for problem in found)
+        raise ConfigError(f"the comparison ({recipe}) has {len(found)} error(s):\n{listed}", found)
+    return Subject(config, tuple(losses), built)
+
+
+def plan(subject: Subject, seeds: Sequence[int], folder: Path, *, name_networks: bool = True) -> list[Trial]:
+    """One trial for each network, loss and seed, seed by seed, so that an interrupted comparison still compares.
+
+    Args:
+        subject: what to compare.
+        seeds: of the trainings.
+        folder: holds a folder for each trial.
+        name_networks: whether folders are named after the network too, so that another can be added later.
+    """
+    several, optimiser = len(subject.networks) > 1, subject.config.optimiser
+    optimiser = optimiser.model_copy(update={"threads": optimiser.threads or 1, "workers": 0})
+    return [
+        Trial(
+            subject.config.model_copy(
+                update={"model": model, "loss": loss, "seed": seed, "optimiser": optimiser}
+            ),
+            folder / "-".join([*([network] if name_networks else []), loss.replace("+", "-"), f"seed{seed}"]),
+            network if several else None,
+        )
+        for seed in seeds
+        for network, model in subject.networks.items()
+        for loss in subject.losses
+    ]
+
+
+def check_folders(trials: Sequence[Trial]) -> None:
+    """Refuses to go on where a trial's folder holds a run of another configuration.
+
+    Raises:
+        ConfigError: listing all such folders.
+    """
+    foreign = [
+        str(trial.folder)
+        for trial in trials
+        if (trial.trained or (trial.folder / CHECKPOINT_FOLDER).is_dir())
+        and load_config(trial.folder / CONFIG_FILE).to_yaml() != trial.config.to_yaml()
+    ]
+    if foreign:
+        raise ConfigError(
+            "runs of another configuration are in the way; choose another --out, or remove: "
+            + ", ".join(foreign)
+        )
+
+
+def _tried(recipe: str | Path, overrides: Sequence[str], found: list[str]) -> Config | None:
+    try:
+        return load_config(recipe, overrides)
+    except ConfigError as error:
+        found += error.problems
+        return None
+
+
+def _repeated(what: str, names: Sequence[str]) -> list[str]:
+    again = dict.fromkeys(name for name in names if names.count(name) > 1)
+    return [f"--{'losses' if what == 'loss' else 'models'}: {what} {name!r} is named twice" for name in again]

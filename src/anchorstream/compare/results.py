@@ -1,0 +1,322 @@
+"""``results.jsonl``: what a comparison measured, a line for each training, label and noise level.
+
+The lines hold enough for every table: the points at the task's false-alarm rates with the latency of each event. They
+are read back as the same results that reports are made of, so that tables from a file and tables from the runs are one
+and the same code. docs/compare.md describes the fields.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.compare.comparison import Comparison, Conditions, provenance
+from anchorstream.compare.evaluation import ScoredRun
+from anchorstream.decode import DecoderSettings
+from anchorstream.metrics import Curve, Event, MatchWindow, OperatingPoint
+from anchorstream.report import SystemResult
+from anchorstream.report.summary import Summary, summarise
+from anchorstream.tasks import Reporting
+from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.run import Run, write_beside
+
+RESULTS_FILE = "results.jsonl"
+SCHEMA = 1
+
+Line = dict[str, Any]
+
+_US_PER_S = 1e6
+
+
+class ResultsError(ValueError):
+    """A file of results that cannot be used; the message says which line and why."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contest:
+    """Systems that were scored on the same events of one label.
+
+    Attributes:
+        label: what was to be detected.
+        streams: where.
+        task: its name.
+        reporting: the operating points of the task.
+        blocks: the systems, a block for each network, its baseline first.
+        dates: when they were scored, without repetition.
+    """
+
+    label: str
+    streams: Conditions
+    task: str
+    reporting: Reporting
+    blocks: list[list[SystemResult]]
+    dates: tuple[str, ...]
+
+    @property
+    def systems(self) -> list[SystemResult]:
+        """All of them."""
+        return [system for block in self.blocks for system in block]
+
+    @property
+    def baseline(self) -> str:
+        """The loss that those on the same network are compared with."""
+        return self.systems[0].name.rpartition("/")[2]
+
+    def summaries(self, rate: float) -> list[Summary]:
+        """Each system at so many false alarms per hour, against the baseline of its own network."""
+        return [
+            summarise(system, rate, block[0] if system is not block[0] else None)
+            for block in self.blocks
+            for system in block
+        ]
+
+
+def contest_of(comparison: Comparison, conditions: Conditions, label: str) -> Contest:
+    """Systems on one network, as they were just scored."""
+    task = comparison.task
+    return Contest(label, conditions, task.name, task.reporting, [comparison.results[label]], ())
+
+
+def result_line(scored: ScoredRun, label: str, conditions: Conditions, network: str | None = None) -> Line:
+    """What is to be kept of one training, on one label.
+
+    Args:
+        scored: the training on the streams.
+        label: one of the task's.
+        conditions: the streams.
+        network: what its network is called; the name in its configuration if it has none of its own.
+    """
+    run, curve = scored.run, scored.curves[label]
+    task, summary = run.config.task, run.summary or {}
+    reporting = task.reporting
+    heard = list(dict.fromkeys((event.speaker, event.clip_id) for event in curve.events))
+    chosen = scored.decoder.threshold_of(label)
+    return {
+        "schema": SCHEMA,
+        "task": task.name,
+        "label": label,
+        "model": network or run.config.model.name,
+        "loss": run.config.loss,
+        "seed": run.config.seed,
+        **conditions_of(conditions),
+        **training_of(run),
+        "model_options": run.config.model.options,
+        "loss_options": run.config.loss_options,
+        "parameters": summary["parameters"],
+        "best_epoch": summary["best_epoch"],
+        "seconds_trained": summary.get("seconds"),
+        "data": SYNTHETIC if run.config.data == SYNTHETIC else Path(run.config.data).name,
+        **provenance(),
+        "reporting": asdict(reporting),
+        "decoder": scored.decoder.to_dict(),
+        "window": {"pre_s": curve.window.pre_s, "post_s": curve.window.post_s},
+        "streams_hash": _digest(
+            [[e.start_s, e.anchor_s, e.speaker, e.clip_id] for e in curve.events], curve.hours
+        ),
+        "recordings": [list(recording) for recording in heard],
+        "events": [heard.index((event.speaker, event.clip_id)) for event in curve.events],
+        "operating_points": [
+            {"rate": rate, **_point(curve, curve.at_false_alarms_per_hour(rate))}
+            for rate in reporting.false_alarm_rates
+        ],
+        "chosen_on_dev": {"rate": reporting.chosen_rate, **_point(curve, curve.at_threshold(chosen))},
+        "frame_auc": scored.frame_auc.get(label),
+        "training": run.training_curve(),
+    }
+
+
+def conditions_of(conditions: Conditions) -> Line:
+    """The fields that say on which streams a line was scored."""
+    return {"split": conditions.split, "snr_db": conditions.snr_db, "hours": conditions.hours}
+
+
+def training_of(run: Run) -> Line:
+    """The fields that say which training a line is about: where they are the same, so is the rest of the line."""
+    summary = run.summary or {}
+    return {
+        "config_hash": config_hash(run.config),
+        "epochs": summary["epochs"],
+        "dev_miss_rate": summary["dev_miss_rate"],
+    }
+
+
+def config_hash(config: Config) -> str:
+    """Of every setting of a run, the seed among them."""
+    return _digest(config.model_dump(mode="json"))
+
+
+def write_results(path: Path, lines: Iterable[Line]) -> None:
+    """Writes the file anew, whole or not at all."""
+    write_beside(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+
+
+def read_results(path: Path) -> list[Line]:
+    """The lines of a file.
+
+    Raises:
+        ResultsError: if a line is no JSON, is of another schema, or lacks a field.
+        OSError: if the file cannot be read.
+    """
+    lines = []
+    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+        where = f"{path}:{number}"
+        try:
+            line = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise ResultsError(
+                f"{where} is no JSON ({error}); expected a file that `anchorstream compare` wrote"
+            ) from error
+        if not isinstance(line, dict) or line.get("schema") != SCHEMA:
+            given = line.get("schema") if isinstance(line, dict) else None
+            raise ResultsError(
+                f"{where}: expected a line of schema {SCHEMA}, got {given!r}; compare again with this version"
+            )
+        if missing := sorted(_NEEDED - set(line)):
+            raise ResultsError(f"{where}: a line must have {', '.join(missing)}")
+        lines.append(line)
+    return lines
+
+
+_NEEDED = {
+    *(
+        "task",
+        "label",
+        "model",
+        "loss",
+        "seed",
+        "split",
+        "snr_db",
+        "hours",
+        "config_hash",
+        "date",
+        "reporting",
+    ),
+    *("decoder", "window", "streams_hash", "recordings", "events", "operating_points", "chosen_on_dev"),
+}
+
+
+def contests(lines: Sequence[Line]) -> list[Contest]:
+    """The lines as results, those on the same events together, in the order in which they come up.
+
+    The first loss that comes up is the baseline. A line that comes up again counts once.
+
+    Raises:
+        ResultsError: if two lines are of one network, loss and seed, and of different settings.
+    """
+    found: dict[str, dict[tuple[str, str, int], Line]] = {}
+    for line in lines:
+        about = {name: line[name] for name in ("task", "label", "split", "snr_db", "hours", "streams_hash")}
+        of_contest = found.setdefault(json.dumps(about), {})
+        key = (line["model"], line["loss"], line["seed"])
+        other = of_contest.setdefault(key, line)
+        if other["config_hash"] != line["config_hash"]:
+            raise ResultsError(
+                f"two trainings of different settings are called {line['model']}, {line['loss']}, seed {line['seed']}: "
+                f"of {other['date']} and of {line['date']}; give their files one at a time"
+            )
+    return [_contest(list(by_key.values())) for by_key in found.values()]
+
+
+def _contest(lines: Sequence[Line]) -> Contest:
+    line = lines[0]
+    networks = list(dict.fromkeys(line["model"] for line in lines))
+    losses = list(dict.fromkeys(line["loss"] for line in lines))
+    blocks = []
+    for network in networks:
+        block = []
+        for loss in losses:
+            seeds = [line for line in lines if (line["model"], line["loss"]) == (network, loss)]
+            if seeds:
+                block.append(_system(f"{network}/{loss}" if len(networks) > 1 else loss, seeds))
+        blocks.append(block)
+    kept: Line = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in line["reporting"].items()
+    }
+    return Contest(
+        label=line["label"],
+        streams=Conditions(line["split"], line["snr_db"], line["hours"]),
+        task=line["task"],
+        reporting=Reporting(**kept),
+        blocks=blocks,
+        dates=tuple(dict.fromkeys(line["date"] for line in lines)),
+    )
+
+
+def _system(name: str, seeds: Sequence[Line]) -> SystemResult:
+    curves = [_curve(line) for line in seeds]
+    areas = [line["frame_auc"] for line in seeds if line.get("frame_auc") is not None]
+    return SystemResult(
+        name=name,
+        curves=curves,
+        operating_points=[
+            curve.at_threshold(line["chosen_on_dev"]["threshold"])
+            for line, curve in zip(seeds, curves, strict=True)
+        ],
+        training=[{"seed": line["seed"], **row} for line in seeds for row in line.get("training", ())],
+        frame_auc=areas,
+    )
+
+
+def _curve(line: Line) -> Curve:
+    """The curve at the thresholds that were kept. Of them, those that were best among all are best again."""
+    points = {point["threshold"]: point for point in (*line["operating_points"], line["chosen_on_dev"])}
+    thresholds = sorted(points)
+    recordings = [line["recordings"][index] for index in line["events"]]
+    # When in its stream an event happened is not kept: `streams_hash` says whether two lines have the same.
+    events = tuple(Event(line["label"], 0.0, 0.0, speaker, clip_id) for speaker, clip_id in recordings)
+    latencies_s = [
+        [math.nan if late is None else late / _US_PER_S for late in points[threshold]["latencies_us"]]
+        for threshold in thresholds
+    ]
+    return Curve(
+        label=line["label"],
+        settings=DecoderSettings.from_dict(line["decoder"]),
+        window=MatchWindow(**line["window"]),
+        thresholds=np.array(thresholds, dtype=np.float64),
+        false_alarms=np.array(
+            [points[threshold]["false_alarms"] for threshold in thresholds], dtype=np.int64
+        ),
+        latencies_s=np.array(latencies_s, dtype=np.float64).reshape(len(thresholds), len(events)).T,
+        events=events,
+        hours=line["chosen_on_dev"]["hours"],
+    )
+
+
+def _point(curve: Curve, point: OperatingPoint) -> Line:
+    if point.threshold is None:
+        raise ValueError("a point of a curve has a threshold")
+    latencies_s = curve.latencies_at(point.threshold)
+    return {
+        **point.to_dict(),
+        "by_speaker": _by_speaker(curve.events, latencies_s),
+        "latencies_us": [
+            None if math.isnan(late_s) else _microseconds(late_s) for late_s in latencies_s.tolist()
+        ],
+    }
+
+
+def _microseconds(time_s: float) -> int:
+    """Rounded down, so that what came before the anchor, by however little, still does."""
+    return math.floor(time_s * _US_PER_S)
+
+
+def _by_speaker(events: Sequence[Event], latencies_s: NDArray[np.float64]) -> dict[str, dict[str, int]]:
+    counts: dict[str, dict[str, int]] = {}
+    for event, late_s in zip(events, latencies_s.tolist(), strict=True):
+        if event.speaker is not None:
+            of_speaker = counts.setdefault(event.speaker, {"events": 0, "misses": 0})
+            of_speaker["events"] += 1
+            of_speaker["misses"] += math.isnan(late_s)
+    return counts
+
+
+def _digest(*values: object) -> str:
+    return hashlib.blake2b(json.dumps(values, default=float).encode(), digest_size=12).hexdigest()
