@@ -5,8 +5,10 @@ from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired
 from anchorstream.metrics.confusion import Confusion, confusion
 from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint, operating_point
 from anchorstream.metrics.event import Event
+from anchorstream.metrics.frontier import Frontier, deadlines_of, frontier
 from anchorstream.metrics.intervals import chi_square_quantile, garwood, wilson
 from anchorstream.metrics.matching import Matching, match
+from anchorstream.metrics.permutation import sign_flip_test, smallest_p_value
 from anchorstream.metrics.stream import PosteriorStream
 from anchorstream.metrics.sweep import sweep
 from anchorstream.metrics.windows import MatchWindow, exposure_s
@@ -17,6 +19,7 @@ __all__ = [
     "Curve",
     "Difference",
     "Event",
+    "Frontier",
     "MatchWindow",
     "Matching",
     "OperatingPoint",
@@ -24,12 +27,16 @@ __all__ = [
     "chi_square_quantile",
     "cluster_bootstrap",
     "confusion",
+    "deadlines_of",
     "exposure_s",
+    "frontier",
     "garwood",
     "match",
     "operating_point",
     "paired_cluster_bootstrap",
     "roc_auc",
+    "sign_flip_test",
+    "smallest_p_value",
     "sweep",
     "wilson",
 ]

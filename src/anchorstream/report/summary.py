@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.metrics import Difference, cluster_bootstrap, garwood, paired_cluster_bootstrap, wilson
+from anchorstream.metrics import (
+    Difference,
+    cluster_bootstrap,
+    frontier,
+    garwood,
+    paired_cluster_bootstrap,
+    wilson,
+)
 from anchorstream.report.result import SystemResult
 
 
@@ -34,6 +41,10 @@ class Summary:
         early_share: share of those hits before the anchor.
         difference: miss rate less that of the first system on the same events; ``None`` for the first
             system, and where events differ or speakers are unknown.
+        area: mean miss rate over the deadlines from the anchor to the end of the window, see
+            `anchorstream.metrics.frontier`; ``None`` without events.
+        area_interval: 95%, bootstrap over speakers; ``None`` where they are unknown.
+        area_difference: likewise less that of the first system, or ``None``.
     """
 
     system: str
@@ -51,6 +62,9 @@ class Summary:
     latency_p90_s: float | None
     early_share: float | None
     difference: Difference | None
+    area: float | None
+    area_interval: tuple[float, float] | None
+    area_difference: Difference | None
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name."""
@@ -67,10 +81,14 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
     false_alarms = int(sum(curve.false_alarms[i] for curve, i in zip(system.curves, indices, strict=True)))
     hours = sum(curve.hours for curve in system.curves)
     speakers = speakers_of(system)
-    difference = None
+    by_deadline = frontier(system.curves, rate)
+    difference = area_difference = None
     if first is not None and speakers and first.curves[0].events == system.curves[0].events:
         theirs = np.isnan(latencies_at(first, rate)).mean(axis=0)
         difference = paired_cluster_bootstrap(missed.mean(axis=0), theirs, speakers)
+        area_difference = paired_cluster_bootstrap(
+            by_deadline.of_events, frontier(first.curves, rate).of_events, speakers
+        )
     return Summary(
         system=system.name,
         rate=rate,
@@ -87,6 +105,9 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
         latency_p90_s=float(np.quantile(hits_s, 0.9)) if len(hits_s) else None,
         early_share=float((hits_s < 0).mean()) if len(hits_s) else None,
         difference=difference,
+        area=by_deadline.area,
+        area_interval=cluster_bootstrap(by_deadline.of_events, speakers) if speakers else None,
+        area_difference=area_difference,
     )
 
 
