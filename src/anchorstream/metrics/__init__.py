@@ -6,11 +6,12 @@ from anchorstream.metrics.confusion import Confusion, confusion
 from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint, operating_point
 from anchorstream.metrics.event import Event
 from anchorstream.metrics.frontier import Frontier, deadlines_of, frontier
-from anchorstream.metrics.intervals import chi_square_quantile, garwood, wilson
+from anchorstream.metrics.intervals import chi_square_quantile, garwood, rate_below, wilson
 from anchorstream.metrics.matching import Matching, match
 from anchorstream.metrics.permutation import sign_flip_test, smallest_p_value
 from anchorstream.metrics.stream import PosteriorStream
 from anchorstream.metrics.sweep import sweep
+from anchorstream.metrics.text import rate_text
 from anchorstream.metrics.windows import MatchWindow, exposure_s
 
 __all__ = [
@@ -34,6 +35,8 @@ __all__ = [
     "match",
     "operating_point",
     "paired_cluster_bootstrap",
+    "rate_below",
+    "rate_text",
     "roc_auc",
     "sign_flip_test",
     "smallest_p_value",

@@ -15,6 +15,7 @@ from anchorstream.metrics import (
     frontier,
     garwood,
     paired_cluster_bootstrap,
+    rate_text,
     wilson,
 )
 from anchorstream.report.result import SystemResult
@@ -34,8 +35,9 @@ class Summary:
         interval_method: "speakers" (bootstrap over speakers) or "wilson" (where speakers are unknown).
         miss_rate_by_seed: one for each.
         false_alarms: all seeds together.
-        false_alarms_per_hour: false alarms over the hours of all seeds; ``None`` without exposure.
-        false_alarms_per_hour_interval: Garwood, 95%, seeds taken as one long recording.
+        false_alarms_per_hour: mean over seeds; ``None`` without exposure.
+        false_alarms_per_hour_interval: Garwood, 95%, of the mean over seeds, which all hear the same audio.
+        false_alarms_per_hour_text: both, or where there was none what the rate lies below.
         latency_p50_s: over the hits of all seeds; ``None`` without a hit.
         latency_p90_s: likewise.
         early_share: share of those hits before the anchor.
@@ -58,6 +60,7 @@ class Summary:
     false_alarms: int
     false_alarms_per_hour: float | None
     false_alarms_per_hour_interval: tuple[float, float]
+    false_alarms_per_hour_text: str
     latency_p50_s: float | None
     latency_p90_s: float | None
     early_share: float | None
@@ -79,7 +82,8 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
     events = missed.shape[1]
     indices = [curve.index_at_false_alarms_per_hour(rate) for curve in system.curves]
     false_alarms = int(sum(curve.false_alarms[i] for curve, i in zip(system.curves, indices, strict=True)))
-    hours = sum(curve.hours for curve in system.curves)
+    # Seeds hear the same audio, so that more seeds do not make more hours: counts are averaged over seeds.
+    count, hours = false_alarms / len(system.curves), system.curves[0].hours
     speakers = speakers_of(system)
     by_deadline = frontier(system.curves, rate)
     difference = area_difference = None
@@ -99,8 +103,9 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
         interval_method="speakers" if speakers else "wilson",
         miss_rate_by_seed=tuple(missed.mean(axis=1).tolist()) if events else (),
         false_alarms=false_alarms,
-        false_alarms_per_hour=false_alarms / hours if hours else None,
-        false_alarms_per_hour_interval=garwood(false_alarms, hours),
+        false_alarms_per_hour=count / hours if hours else None,
+        false_alarms_per_hour_interval=garwood(count, hours),
+        false_alarms_per_hour_text=rate_text(count, hours),
         latency_p50_s=float(np.quantile(hits_s, 0.5)) if len(hits_s) else None,
         latency_p90_s=float(np.quantile(hits_s, 0.9)) if len(hits_s) else None,
         early_share=float((hits_s < 0).mean()) if len(hits_s) else None,
