@@ -34,6 +34,9 @@ def print_table(title: str, results: Sequence[SystemResult], reporting: Reportin
         table.add_column("latency P50/P90\n(ms)", justify="right")
         if len(results) > 1:
             table.add_column(f"against {results[0].name}\n(points) [95%]", justify="right")
+    table.add_column("missed by\ndeadlines [95%]", justify="right")
+    if len(results) > 1:
+        table.add_column(f"against {results[0].name}\n(points) [95%]", justify="right")
     if reporting.frame_auc:
         table.add_column("frame\nROC-AUC", justify="right")
     rows = summaries(results, rates)
@@ -42,13 +45,18 @@ def print_table(title: str, results: Sequence[SystemResult], reporting: Reportin
         for summary in rows[index * len(rates) : (index + 1) * len(rates)]:
             row += [cells.miss_rate(summary), cells.latency(summary)]
             row += [cells.difference(summary)] if len(results) > 1 else []
+        at_first = rows[index * len(rates)]
+        row += [cells.area(at_first)]
+        row += [cells.area_difference(at_first)] if len(results) > 1 else []
         row += [cells.frame_auc(result)] if reporting.frame_auc else []
         table.add_row(*row)
     events, speakers = results[0].curves[0].events, {event.speaker for event in results[0].curves[0].events}
     hours, seeds = results[0].curves[0].hours, len(results[0].curves)
     table.caption = (
         f"{len(events)} events of {len(speakers)} speakers, {hours:.2f} h without events, {seeds} seed(s). "
-        f"FA/h: false alarms per hour. Latency after {reporting.anchor}. Intervals: {rows[0].interval_method}."
+        f"FA/h: false alarms per hour. Latency after {reporting.anchor}. Intervals: {rows[0].interval_method}. "
+        f"Missed by deadlines: at {rates[0]:g} FA/h, mean over latency deadlines from 0 to "
+        f"{1000 * results[0].curves[0].window.post_s:.0f} ms."
     )
     _print(table)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -123,8 +124,18 @@ def _resampled_means(
         raise ValueError(f"a bootstrap over clusters needs at least 2 of them, got {len(names)}")
     index = np.array([names[cluster] for cluster in clusters])
     sums = np.bincount(index, weights=values)
-    sizes = np.bincount(index)
-    rng = np.random.default_rng(seed)
-    # How often each cluster is drawn is all that matters: (resamples, clusters), no loop.
-    drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), size=resamples)
+    sizes = np.bincount(index).astype(np.float64)
+    drawn = _drawn(len(names), resamples, seed)
     return np.asarray((drawn @ sums) / (drawn @ sizes), dtype=np.float64)
+
+
+@lru_cache(maxsize=2)
+def _drawn(clusters: int, resamples: int, seed: int) -> NDArray[np.float64]:
+    """(resamples, clusters) how often each cluster is drawn: all that matters, so that there is no loop.
+
+    A report asks for hundreds of intervals over the same speakers.
+    """
+    rng = np.random.default_rng(seed)
+    drawn = rng.multinomial(clusters, np.full(clusters, 1 / clusters), size=resamples).astype(np.float64)
+    drawn.flags.writeable = False
+    return drawn

@@ -21,8 +21,9 @@ from anchorstream.data.motion import AXES_ACCELEROMETER, SimulatedMotion
 from anchorstream.frames import FrameClock
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import targets_by_label
-from anchorstream.report.examples import draw_spectrogram, wav_data_uri
 from anchorstream.report.page import environment, write_page
+from anchorstream.report.sound import wav_data_uri
+from anchorstream.report.spectrogram import draw_spectrogram
 from anchorstream.report.style import INK, MUTED, WIDTH_IN, colour_of, drawing, save, shortened, to_svg
 from anchorstream.train.config import Config
 from anchorstream.train.corpus import training_mixer
