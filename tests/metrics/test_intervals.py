@@ -12,6 +12,8 @@ from anchorstream.metrics import (
     cluster_bootstrap,
     garwood,
     paired_cluster_bootstrap,
+    rate_below,
+    rate_text,
     wilson,
 )
 
@@ -69,6 +71,38 @@ def test_garwood_is_a_rate_per_hour():
 
 def test_garwood_knows_nothing_without_exposure():
     assert garwood(0, 0.0) == (0.0, math.inf)
+
+
+def test_the_interval_of_a_mean_of_counts_lies_between_those_of_its_neighbours():
+    for less, more in zip(garwood(1, 1.0), garwood(2, 1.0), strict=True):
+        assert less < garwood(4 / 3, 1.0)[less > 1] < more
+
+
+def test_without_a_count_all_of_the_doubt_lies_above():
+    # e^-3 = 0.0498: of a rate of three per hour, an hour without any has 5%.
+    assert rate_below(1.0) == pytest.approx(2.9957, abs=1e-4)
+    assert rate_below(1.0) == pytest.approx(garwood(0, 1.0, confidence=0.9)[1])
+    assert rate_below(0.0) == math.inf
+    with pytest.raises(ValueError, match="at least 0"):
+        rate_below(-1.0)
+
+
+@pytest.mark.parametrize(
+    ("count", "hours", "text"),
+    [
+        (0, 0.5, "below 6"),
+        (0, 1.0, "below 3"),  # 2.996: a limit is rounded up
+        (0, 10.0, "below 0.3"),
+        (0, 3500 / 3600, "below 3.1"),  # 3.081
+        (0, 1 / 60, "below 180"),  # 179.7
+        (10, 1.0, "10 [4.8, 18]"),  # Garwood of 10 counts: 4.795 to 18.39
+        (10, 1 / 60, "600 [290, 1100]"),  # 60 times that, and no exponent
+        (0, 0.0, "-"),
+        (3, 0.0, "-"),
+    ],
+)
+def test_a_rate_as_text(count, hours, text):
+    assert rate_text(count, hours) == text
 
 
 @pytest.mark.parametrize(

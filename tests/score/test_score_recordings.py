@@ -19,7 +19,7 @@ from anchorstream.score import (
     score_detections,
 )
 from anchorstream.score.names import Recordings, recording_name
-from anchorstream.score.text import below_per_hour, false_alarm_rate, table
+from anchorstream.score.text import table
 
 WINDOW = MatchWindow(pre_s=0.0, post_s=0.5)
 
@@ -195,25 +195,13 @@ def point_of(false_alarms, seconds):
 
 
 def test_no_false_alarm_in_half_an_hour_is_below_six_per_hour():
-    point = point_of(0, 1800.0)
-    assert below_per_hour(point) == pytest.approx(-np.log(0.05) / 0.5)
-    assert false_alarm_rate(point) == "below 6"
-    assert point.false_alarms_per_hour_interval[1] == pytest.approx(-np.log(0.025) / 0.5)
-
-
-def test_a_limit_is_rounded_up():
-    assert false_alarm_rate(point_of(0, 3600.0)) == "below 3"  # 2.996
-    assert false_alarm_rate(point_of(0, 36000.0)) == "below 0.3"
-    assert false_alarm_rate(point_of(0, 3500.0)) == "below 3.1"  # 3.081
-    assert false_alarm_rate(point_of(0, 60.0)) == "below 180"  # 179.7
+    row = table([("detections", point_of(0, 1800.0))]).splitlines()[1]
+    assert "0 in 0.5 h         below 6 " in row
 
 
 def test_false_alarms_have_their_interval():
     # Garwood of 10 counts: 4.795 to 18.39.
-    assert false_alarm_rate(point_of(10, 3600.0)) == "10 [4.8, 18]"
-    assert below_per_hour(point_of(10, 3600.0)) is None
-    # 10 in a minute: 60 times that, and no exponent.
-    assert false_alarm_rate(point_of(10, 60.0)) == "600 [290, 1100]"
+    assert "10 in 1 h    10 [4.8, 18]" in table([("detections", point_of(10, 3600.0))]).splitlines()[1]
 
 
 def test_what_cannot_be_said_is_a_dash():

@@ -3,14 +3,16 @@
 import re
 import shlex
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from anchorstream.cli.main import main
 from anchorstream.decode import Decoder, DecoderSettings, Detection
 from anchorstream.frames import FrameClock
-from anchorstream.metrics import Event, MatchWindow, match
+from anchorstream.metrics import Curve, Event, MatchWindow, frontier, match
 from anchorstream.score import DetectionStream, read_reference, score_detections
 
 PAGE = (Path(__file__).parents[2] / "docs" / "scoring.md").read_text(encoding="utf-8")
@@ -117,6 +119,36 @@ def test_the_drawing_of_the_decoder() -> None:
     fired = [round(found.time_s) for found in decoder.push(above)]
     assert fired == [at for at, mark in enumerate(rows["detections"]) if mark == "x"]
     assert rows["|<--"].index("|") == fired[0]
+
+
+def test_the_drawing_of_the_frontier() -> None:
+    """Hits of each event at each threshold, and the table under them."""
+    drawn, table = re.findall(r"```\n(threshold   low .*?)\n\n(missed by .*?)```", PAGE, re.DOTALL)[0]
+    rows = [line.split() for line in drawn.splitlines()]
+    (alarms,) = [cells[1:] for name, *cells in (("", *row) for row in rows) if cells[0] == "alarms"]
+    (anchor,) = {row[1].index("A") for row in rows if row[0] == "anchor"}
+    hits = [row[1:] for row in rows if row[0] == "event"]
+    latencies_s = [
+        [(at - anchor) * 0.1 if (at := row.find("x")) >= 0 else np.nan for row in event] for event in hits
+    ]
+    curve = Curve(
+        label="yes",
+        settings=DecoderSettings(),
+        window=MatchWindow(pre_s=0.0, post_s=0.3),
+        thresholds=np.array([0.2, 0.5, 0.8]),
+        false_alarms=np.array([int(count) for count in alarms]),
+        latencies_s=np.array(latencies_s),
+        events=tuple(Event("yes", 100.0 * i, 100.0 * i) for i in range(len(hits))),
+        hours=1.0,
+    )
+    head, *lines = table.splitlines()
+    deadlines_s = [float(text) for text in re.findall(r"([\d.]+) s", head)]
+    assert len(lines) == 2
+    for line in lines:
+        rate, *shares, area = re.fullmatch(r"at most (\d)/h" + 5 * r" +(\d+/\d+)", line).groups()
+        found = frontier([curve], float(rate), deadlines_s)
+        assert found.miss_rate == pytest.approx([float(Fraction(share)) for share in shares])
+        assert found.area == pytest.approx(float(Fraction(area)))
 
 
 def files() -> dict[str, str]:

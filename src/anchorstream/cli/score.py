@@ -228,9 +228,10 @@ def _print_target(rate: float, point: OperatingPoint) -> None:
 
 
 def _as_json(point: OperatingPoint) -> dict[str, Any]:
-    from anchorstream.score.text import below_per_hour
+    from anchorstream.metrics import rate_below
 
-    return {**point.to_dict(), "false_alarms_per_hour_below": below_per_hour(point)}
+    below = rate_below(point.hours) if point.hours and not point.false_alarms else None
+    return {**point.to_dict(), "false_alarms_per_hour_below": below}
 
 
 def _say(notes: list[str], left_out: list[str]) -> None:

@@ -23,6 +23,9 @@ def print_table(title: str, contest: Contest) -> None:
         table.add_column("latency P50/P90\n(ms)", justify="right")
         if len(systems) > 1:
             table.add_column(f"against {contest.baseline}\n(points) [95%]", justify="right")
+    table.add_column("missed by\ndeadlines [95%]", justify="right")
+    if len(systems) > 1:
+        table.add_column(f"against {contest.baseline}\n(points) [95%]", justify="right")
     if contest.reporting.frame_auc:
         table.add_column("frame\nROC-AUC", justify="right")
     by_rate = [contest.summaries(rate) for rate in rates]
@@ -32,6 +35,9 @@ def print_table(title: str, contest: Contest) -> None:
         for rows in by_rate:
             row += [cells.miss_rate(rows[index]), cells.latency(rows[index])]
             row += [cells.difference(rows[index])] if len(systems) > 1 else []
+        at_first = by_rate[0][index]
+        row += [cells.area(at_first)]
+        row += [cells.area_difference(at_first)] if len(systems) > 1 else []
         row += [cells.frame_auc(system)] if contest.reporting.frame_auc else []
         table.add_row(*row, end_section=system.name in ends)
     curve = systems[0].curves[0]
@@ -39,7 +45,8 @@ def print_table(title: str, contest: Contest) -> None:
     table.caption = (
         f"{len(curve.events)} events of {len(speakers)} speakers, {curve.hours:.2f} h without events, "
         f"{len(systems[0].curves)} seed(s). FA/h: false alarms per hour. Latency after {contest.reporting.anchor}. "
-        f"Intervals: {by_rate[0][0].interval_method}."
+        f"Intervals: {by_rate[0][0].interval_method}. Missed by deadlines: at {rates[0]:g} FA/h, mean over latency "
+        f"deadlines from 0 to {1000 * curve.window.post_s:.0f} ms."
     )
     _print(table)
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from anchorstream.compare.halves import HalfAlarms
+from anchorstream.metrics import Difference
 from anchorstream.report import SystemResult
+from anchorstream.report.headline import p_text
 from anchorstream.report.summary import Summary
 
 
@@ -16,11 +18,30 @@ def miss_rate(summary: Summary) -> str:
 
 
 def difference(summary: Summary) -> str:
-    """Percentage points less than the baseline and their interval; empty for the baseline itself."""
-    if summary.difference is None:
+    """Percentage points less than the baseline, interval and p-value; empty for the baseline itself."""
+    return _against(summary.difference)
+
+
+def area(summary: Summary) -> str:
+    """The mean miss rate over deadlines and its interval."""
+    if summary.area is None:
+        return "-"
+    if summary.area_interval is None:
+        return f"{summary.area:.1%}"
+    low, high = summary.area_interval
+    return f"{summary.area:.1%} [{low:.1%}, {high:.1%}]"
+
+
+def area_difference(summary: Summary) -> str:
+    """The same less than the baseline, interval and p-value; empty for the baseline itself."""
+    return _against(summary.area_difference)
+
+
+def _against(change: Difference | None) -> str:
+    if change is None:
         return ""
-    change = summary.difference
-    return f"{100 * change.estimate:+.1f} [{100 * change.low:+.1f}, {100 * change.high:+.1f}]"
+    low, high = 100 * change.low, 100 * change.high
+    return f"{100 * change.estimate:+.1f} [{low:+.1f}, {high:+.1f}] {p_text(change).partition(' (')[0]}"
 
 
 def latency(summary: Summary) -> str:

@@ -155,7 +155,7 @@ def _result(name: str, runs: Sequence[ScoredRun], streams: FeatureStreams, label
         name=name,
         curves=[scored.curves[label] for scored in runs],
         operating_points=[scored.at_chosen_threshold(label) for scored in runs],
-        examples=pick_examples(runs[0], streams.streams, label),
+        examples=pick_examples(runs, streams.streams, label),
         training=[
             {"seed": scored.run.config.seed, **row} for scored in runs for row in scored.run.training_curve()
         ],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from anchorstream.compare import cells
 from anchorstream.compare.results import Contest
-from anchorstream.metrics import garwood
+from anchorstream.metrics import rate_text
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary
 from anchorstream.train.run import write_beside
@@ -81,13 +81,11 @@ def _table(contest: Contest) -> list[str]:
 
 
 def _at_chosen_threshold(system: SystemResult) -> str:
-    """All seeds together: what a user gets who takes the threshold that dev gave."""
-    misses, events, false_alarms, hours = (
-        sum(getattr(point, name) for point in system.operating_points)
-        for name in ("misses", "events", "false_alarms", "hours")
-    )
-    low, high = garwood(false_alarms, hours)
-    return f"| {system.name} | {misses / events:.1%} | {false_alarms / hours:.2f} [{low:.2f}, {high:.2f}] |"
+    """The mean over seeds: what a user gets who takes the threshold that dev gave."""
+    points = system.operating_points
+    misses, events = sum(point.misses for point in points), sum(point.events for point in points)
+    false_alarms = sum(point.false_alarms for point in points) / len(points)
+    return f"| {system.name} | {misses / events:.1%} | {rate_text(false_alarms, points[0].hours)} |"
 
 
 def _footnote(contest: Contest) -> str:

@@ -1,8 +1,8 @@
 """``results.jsonl``: what a comparison measured, a line for each training, label and noise level.
 
-The lines hold enough for every table: the points at the task's false-alarm rates with the latency of each event. They
-are read back as the same results that reports are made of, so that tables from a file and tables from the runs are one
-and the same code. docs/compare.md describes the fields.
+The lines hold enough for every table: the latency of each event at the thresholds that the operating points and the
+frontiers at the task's false-alarm rates are made of. They are read back as the same results that reports are made of,
+so that tables from a file and tables from the runs are one and the same code. docs/compare.md describes the fields.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from anchorstream.compare.comparison import Comparison, Conditions, provenance
 from anchorstream.compare.evaluation import ScoredRun
 from anchorstream.decode import DecoderSettings
-from anchorstream.metrics import Curve, Event, MatchWindow, OperatingPoint
+from anchorstream.metrics import Curve, Event, MatchWindow, OperatingPoint, deadlines_of, frontier_indices
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import Summary, summarise
 from anchorstream.tasks import Reporting
@@ -128,6 +128,7 @@ def result_line(scored: ScoredRun, label: str, conditions: Conditions, network: 
             for rate in reporting.false_alarm_rates
         ],
         "chosen_on_dev": {"rate": reporting.chosen_rate, **_point(curve, curve.at_threshold(chosen))},
+        "curve": _kept(curve, reporting.false_alarm_rates, chosen),
         "frame_auc": scored.frame_auc.get(label),
         "training": run.training_curve(),
     }
@@ -199,7 +200,16 @@ _NEEDED = {
         "date",
         "reporting",
     ),
-    *("decoder", "window", "streams_hash", "recordings", "events", "operating_points", "chosen_on_dev"),
+    *(
+        "decoder",
+        "window",
+        "streams_hash",
+        "recordings",
+        "events",
+        "operating_points",
+        "chosen_on_dev",
+        "curve",
+    ),
 }
 
 
@@ -267,40 +277,52 @@ def _system(name: str, seeds: Sequence[Line]) -> SystemResult:
 
 def _curve(line: Line) -> Curve:
     """The curve at the thresholds that were kept. Of them, those that were best among all are best again."""
-    points = {point["threshold"]: point for point in (*line["operating_points"], line["chosen_on_dev"])}
-    thresholds = sorted(points)
+    kept = line["curve"]
     recordings = [line["recordings"][index] for index in line["events"]]
     # When in its stream an event happened is not kept: `streams_hash` says whether two lines have the same.
     events = tuple(Event(line["label"], 0.0, 0.0, speaker, clip_id) for speaker, clip_id in recordings)
     latencies_s = [
-        [math.nan if late is None else late / _US_PER_S for late in points[threshold]["latencies_us"]]
-        for threshold in thresholds
+        [math.nan if late is None else late / _US_PER_S for late in of_threshold]
+        for of_threshold in kept["latencies_us"]
     ]
     return Curve(
         label=line["label"],
         settings=DecoderSettings.from_dict(line["decoder"]),
         window=MatchWindow(**line["window"]),
-        thresholds=np.array(thresholds, dtype=np.float64),
-        false_alarms=np.array(
-            [points[threshold]["false_alarms"] for threshold in thresholds], dtype=np.int64
-        ),
-        latencies_s=np.array(latencies_s, dtype=np.float64).reshape(len(thresholds), len(events)).T,
+        thresholds=np.array(kept["thresholds"], dtype=np.float64),
+        false_alarms=np.array(kept["false_alarms"], dtype=np.int64),
+        latencies_s=np.array(latencies_s, dtype=np.float64).reshape(len(latencies_s), len(events)).T,
         events=events,
-        hours=line["chosen_on_dev"]["hours"],
+        hours=kept["hours"],
     )
+
+
+def _kept(curve: Curve, rates: Sequence[float], chosen: float) -> Line:
+    """The curve at the thresholds that operating points and frontiers at the rates have, and at the chosen one."""
+    deadlines_s = deadlines_of(curve.window)
+    indices = {curve.index_at_false_alarms_per_hour(rate) for rate in rates}
+    indices |= {int(np.flatnonzero(curve.thresholds == chosen)[0])}
+    for rate in rates:
+        indices |= set(frontier_indices(curve, rate, deadlines_s).tolist())
+    kept = sorted(indices)
+    return {
+        "thresholds": curve.thresholds[kept].tolist(),
+        "false_alarms": curve.false_alarms[kept].tolist(),
+        "hours": curve.hours,
+        "latencies_us": [
+            [
+                None if math.isnan(late_s) else _microseconds(late_s)
+                for late_s in curve.latencies_s[:, index].tolist()
+            ]
+            for index in kept
+        ],
+    }
 
 
 def _point(curve: Curve, point: OperatingPoint) -> Line:
     if point.threshold is None:
         raise ValueError("a point of a curve has a threshold")
-    latencies_s = curve.latencies_at(point.threshold)
-    return {
-        **point.to_dict(),
-        "by_speaker": _by_speaker(curve.events, latencies_s),
-        "latencies_us": [
-            None if math.isnan(late_s) else _microseconds(late_s) for late_s in latencies_s.tolist()
-        ],
-    }
+    return {**point.to_dict(), "by_speaker": _by_speaker(curve.events, curve.latencies_at(point.threshold))}
 
 
 def _microseconds(time_s: float) -> int:

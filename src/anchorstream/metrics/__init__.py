@@ -5,10 +5,13 @@ from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired
 from anchorstream.metrics.confusion import Confusion, confusion
 from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint, operating_point
 from anchorstream.metrics.event import Event
-from anchorstream.metrics.intervals import chi_square_quantile, garwood, wilson
+from anchorstream.metrics.frontier import Frontier, deadlines_of, frontier, frontier_indices
+from anchorstream.metrics.intervals import chi_square_quantile, garwood, rate_below, wilson
 from anchorstream.metrics.matching import Matching, match
+from anchorstream.metrics.permutation import sign_flip_test, smallest_p_value
 from anchorstream.metrics.stream import PosteriorStream
 from anchorstream.metrics.sweep import sweep
+from anchorstream.metrics.text import rate_text
 from anchorstream.metrics.windows import MatchWindow, exposure_s
 
 __all__ = [
@@ -17,6 +20,7 @@ __all__ = [
     "Curve",
     "Difference",
     "Event",
+    "Frontier",
     "MatchWindow",
     "Matching",
     "OperatingPoint",
@@ -24,12 +28,19 @@ __all__ = [
     "chi_square_quantile",
     "cluster_bootstrap",
     "confusion",
+    "deadlines_of",
     "exposure_s",
+    "frontier",
+    "frontier_indices",
     "garwood",
     "match",
     "operating_point",
     "paired_cluster_bootstrap",
+    "rate_below",
+    "rate_text",
     "roc_auc",
+    "sign_flip_test",
+    "smallest_p_value",
     "sweep",
     "wilson",
 ]

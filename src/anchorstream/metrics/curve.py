@@ -120,6 +120,14 @@ class Curve:
 
     def index_at_false_alarms_per_hour(self, rate: float) -> int:
         """The index in ``thresholds`` of the point that `at_false_alarms_per_hour` describes."""
+        return self._fewest_misses(self.indices_within(rate))
+
+    def indices_within(self, rate: float) -> NDArray[np.intp]:
+        """The indices in ``thresholds``, ascending, of those with at most ``rate`` false alarms per hour.
+
+        Raises:
+            ValueError: if the rate is negative, or no threshold that was visited keeps to it.
+        """
         if not rate >= 0:
             raise ValueError(f"false alarms per hour must be at least 0, got {rate}")
         allowed = np.flatnonzero(self.false_alarms <= rate * self.hours + _ROUNDING)
@@ -128,8 +136,7 @@ class Curve:
                 f"no visited threshold keeps to {rate} false alarms per hour (the fewest are "
                 f"{self.false_alarms.min()} in {self.hours:.3g} h): let `sweep` choose its thresholds"
             )
-        best = np.lexsort((self.thresholds[allowed], self.false_alarms[allowed], self.misses[allowed]))[0]
-        return int(allowed[best])
+        return allowed
 
     def latencies_at(self, threshold: float) -> NDArray[np.float64]:
         """(E,) latency of each event at one of ``thresholds``, NaN where it was missed.
@@ -149,6 +156,10 @@ class Curve:
             raise ValueError(f"no event of label {self.label!r}: there is no miss rate to choose a model by")
         chosen = [self.index_at_false_alarms_per_hour(rate) for rate in rates]
         return float(self.misses[chosen].mean()) / len(self.events)
+
+    def _fewest_misses(self, among: NDArray[np.intp]) -> int:
+        order = (self.thresholds[among], self.false_alarms[among], self.misses[among])
+        return int(among[np.lexsort(order)[0]])
 
     def _index(self, threshold: float) -> int:
         index = int(np.argmin(np.abs(self.thresholds - threshold)))

@@ -10,14 +10,14 @@ _MAX_TERMS = 100_000
 _EPSILON = 1e-15
 
 
-def garwood(count: int, exposure_h: float, confidence: float = 0.95) -> tuple[float, float]:
+def garwood(count: float, exposure_h: float, confidence: float = 0.95) -> tuple[float, float]:
     """Exact Poisson interval for a rate: Garwood (1936).
 
     ``[chi2(alpha / 2, 2 n) / 2, chi2(1 - alpha / 2, 2 n + 2) / 2] / exposure_h`` with ``alpha = 1 -
     confidence``.
 
     Args:
-        count: events that were counted, n.
+        count: events that were counted, n; a mean of counts need not be whole.
         exposure_h: hours over which they were counted.
         confidence: in (0, 1).
 
@@ -41,6 +41,21 @@ def garwood(count: int, exposure_h: float, confidence: float = 0.95) -> tuple[fl
     low = chi_square_quantile(tail, 2 * count) / 2 if count else 0.0
     high = chi_square_quantile(1 - tail, 2 * count + 2) / 2
     return low / exposure_h, high / exposure_h
+
+
+def rate_below(exposure_h: float, confidence: float = 0.95) -> float:
+    """Where nothing was counted, the rate above which something would have been, with ``confidence``.
+
+    With nothing below zero, all of the 5% lie above: ``-ln(1 - confidence) / exposure_h``.
+
+    Example:
+        >>> round(rate_below(0.5), 2)
+        5.99
+    """
+    _check_confidence(confidence)
+    if exposure_h < 0:
+        raise ValueError(f"exposure_h must be at least 0, got {exposure_h}")
+    return -math.log(1 - confidence) / exposure_h if exposure_h else math.inf
 
 
 def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, float]:
@@ -75,14 +90,14 @@ def wilson(successes: int, n: int, confidence: float = 0.95) -> tuple[float, flo
     return low, high
 
 
-def chi_square_quantile(probability: float, degrees: int) -> float:
+def chi_square_quantile(probability: float, degrees: float) -> float:
     """The value below which a chi-square variable lies with ``probability``.
 
     Bisection on the regularised incomplete gamma function, which is monotone: it cannot miss the root.
 
     Args:
         probability: in (0, 1).
-        degrees: degrees of freedom, at least 1.
+        degrees: degrees of freedom, positive.
 
     Example:
         >>> round(chi_square_quantile(0.975, 2), 3)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from anchorstream.metrics.event import Event
 
-# Times are sums of decimal fractions: a detection this close to a window's edge is on it.
-_ROUNDING_S = 1e-6
+#: Times are sums of decimal fractions: a detection this close to a window's edge is on it.
+ROUNDING_S = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class MatchWindow:
     def contains(self, time_s: float, event: Event) -> bool:
         """Whether a detection at ``time_s`` lies in the window of ``event``."""
         opens_s, closes_s = event.start_s - self.pre_s, event.anchor_s + self.post_s
-        return opens_s - _ROUNDING_S <= time_s <= closes_s + _ROUNDING_S
+        return opens_s - ROUNDING_S <= time_s <= closes_s + ROUNDING_S
 
 
 class EventWindows:
@@ -56,7 +56,7 @@ class EventWindows:
         self.over_s: NDArray[np.float64] = np.maximum(ends, np.array(go_on, dtype=np.float64))
         self._go_on = bool(np.any(self.over_s > ends))
         order = np.lexsort((ends, starts))
-        starts, ends = starts[order] - _ROUNDING_S, ends[order] + _ROUNDING_S
+        starts, ends = starts[order] - ROUNDING_S, ends[order] + ROUNDING_S
         overlaps_next = np.zeros(len(events), dtype=bool)
         overlaps_next[:-1] = np.maximum.accumulate(ends)[:-1] >= starts[1:]
         # Windows that overlap share detections and are matched together; all others look for their own
@@ -107,9 +107,9 @@ class EventWindows:
         if not self._go_on:
             return np.zeros(0, dtype=np.intp)
         missed = found < 0
-        first = np.searchsorted(times_s, self.ends_s[missed] + _ROUNDING_S, side="right")
+        first = np.searchsorted(times_s, self.ends_s[missed] + ROUNDING_S, side="right")
         inside = first < len(times_s)
-        inside[inside] = times_s[first[inside]] <= self.over_s[missed][inside] + _ROUNDING_S
+        inside[inside] = times_s[first[inside]] <= self.over_s[missed][inside] + ROUNDING_S
         return np.setdiff1d(first[inside], found[~missed])
 
     def _match_shared(self, times_s: NDArray[np.float64], hit: NDArray[np.intp]) -> None:

@@ -1,115 +1,63 @@
-"""One example to look at and to listen to."""
+"""One example to look at: posteriors over the spectrogram, with what happened and what fired."""
 
 from __future__ import annotations
 
-import base64
-import io
-import wave
-
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.figure import Figure
+from jinja2 import Environment
+from markupsafe import Markup
 from numpy.typing import NDArray
 
 from anchorstream.report.result import Example
-from anchorstream.report.style import BAD, GOOD, INK, MUTED, SERIES, WIDTH_IN, shortened
+from anchorstream.report.spectrogram import SAMPLE_RATE_HZ, spectrogram_data_uri
 
-SAMPLE_RATE_HZ = 16_000
-
-_WINDOW, _HOP, _FFT, _BANDS = 400, 160, 512, 40
-_RANGE_DB = 70.0
-_ON_SPECTROGRAM = "#ffffff"
+# The picture's own units; in a page it is as wide as there is room.
+_WIDTH, _HEIGHT = 560.0, 196.0
+_LEFT, _TOP, _RIGHT, _BOTTOM = 30.0, 12.0, 552.0, 172.0
 
 
-def example_figure(example: Example) -> Figure:
-    """Posterior and threshold above the log-mel spectrogram, events and detections through both."""
-    figure = Figure(figsize=(WIDTH_IN, 3.3), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.25])
+def example_svg(example: Example, environment: Environment) -> Markup:
+    """The example as an SVG element: a line for the posterior, its threshold dashed, events and detections marked.
 
-    frames = np.arange(len(example.posteriors))
-    above.plot(frames * example.hop_s + example.delay_s, example.posteriors, color=SERIES[0], linewidth=1.5)
-    above.axhline(example.threshold, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
-    above.set_ylim(-0.03, 1.05)
-    above.set_yticks([0, 0.5, 1])
-    above.set_ylabel("posterior")
+    By hand and not by matplotlib: a page has hundreds of them, and this is a tenth of the time and of the size.
+    """
+    duration_s = max(len(example.samples) / SAMPLE_RATE_HZ, example.hop_s)
 
-    duration_s = draw_spectrogram(below, example.samples)
-    below.set_xlabel("seconds")
-    below.set_xlim(0.0, duration_s)
+    def across(time_s: float) -> float:
+        return _LEFT + (_RIGHT - _LEFT) * min(1.0, max(0.0, time_s / duration_s))
 
-    for event in example.events:
-        above.axvspan(event.start_s, event.anchor_s, color=GOOD, alpha=0.16, linewidth=0)
-        above.axvline(event.anchor_s, color=GOOD, linewidth=1.6)
-        below.plot([event.start_s, event.anchor_s], [1, 1], color=_ON_SPECTROGRAM, linewidth=3)
-        below.axvline(event.anchor_s, color=_ON_SPECTROGRAM, linewidth=1.4)
-        name = above.annotate(
-            shortened(event.label),
-            (event.start_s, 1.0),
-            xytext=(3, -3),
-            textcoords="offset points",
-            verticalalignment="top",
-            fontsize=10,
-            clip_on=True,
-        )
-        name.set_in_layout(False)  # a long label is cut; it must not squeeze the picture
-    colour = BAD if example.kind == "false alarm" else INK
-    for detection in example.detections:
-        if not 0 <= detection.time_s <= duration_s:
-            continue
-        above.plot(
-            detection.time_s, min(detection.score, 1.0), marker="v", markersize=8, color=colour, clip_on=False
-        )
-        for axes, line in ((above, colour), (below, _ON_SPECTROGRAM)):
-            axes.axvline(detection.time_s, color=line, linewidth=1.1, linestyle=(0, (1, 1.5)))
-    return figure
+    def up(posterior: float) -> float:
+        return _BOTTOM - (_BOTTOM - _TOP) * min(1.0, max(0.0, posterior))
 
-
-def draw_spectrogram(axes: Axes, samples: NDArray[np.float32]) -> float:
-    """Draws the log-mel spectrogram over seconds, and returns its length in seconds."""
-    duration_s = max(len(samples) / SAMPLE_RATE_HZ, _HOP / SAMPLE_RATE_HZ)
-    axes.imshow(
-        log_mel_db(samples).T,
-        origin="lower",
-        aspect="auto",
-        extent=(0.0, duration_s, 0.0, float(_BANDS)),
-        cmap="magma",
-        interpolation="nearest",
+    posteriors = np.nan_to_num(np.asarray(example.posteriors, dtype=np.float64), nan=0.0)
+    line = " ".join(
+        f"{across(frame * example.hop_s + example.delay_s):.1f},{up(posterior):.1f}"
+        for frame, posterior in enumerate(posteriors.tolist())
+        if _turns(posteriors, frame)
     )
-    axes.grid(visible=False)
-    axes.set_yticks([])
-    axes.set_ylabel("mel bands")
-    return duration_s
+    return Markup(
+        environment.get_template("example.svg.j2").render(
+            width=_WIDTH,
+            height=_HEIGHT,
+            left=_LEFT,
+            top=_TOP,
+            right=_RIGHT,
+            bottom=_BOTTOM,
+            description=f"{example.kind}: {example.title}",
+            spectrogram=spectrogram_data_uri(example.samples),
+            seconds=[(across(second), second) for second in range(int(duration_s) + 1)],
+            levels=[(up(level), level) for level in (0, 0.5, 1)],
+            line=line,
+            threshold=up(example.threshold),
+            events=[(across(e.start_s), across(e.anchor_s)) for e in example.events],
+            detections=[
+                (across(d.time_s), up(d.score)) for d in example.detections if 0 <= d.time_s <= duration_s
+            ],
+        )
+    )
 
 
-def log_mel_db(samples: NDArray[np.float32]) -> NDArray[np.float64]:
-    """(frames, bands) level of each mel band in dB, for the eye: from -70 to 0, the loudest."""
-    clean = np.nan_to_num(samples.astype(np.float64), nan=0.0, posinf=0.0, neginf=0.0)
-    padded = np.pad(clean, (0, max(0, _WINDOW - len(clean))))
-    frames = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW)[::_HOP]
-    power = np.abs(np.fft.rfft(frames * np.hanning(_WINDOW), _FFT)) ** 2
-    level_db = 10 * np.log10(power @ _mel_filters().T + 1e-10)
-    return np.asarray(np.maximum(level_db - level_db.max(), -_RANGE_DB), dtype=np.float64)
-
-
-def _mel_filters() -> NDArray[np.float64]:
-    """(bands, bins) triangles, evenly spaced on the mel scale ``2595 log10(1 + f / 700)``."""
-    bins_hz = np.fft.rfftfreq(_FFT, 1 / SAMPLE_RATE_HZ)
-    edges_mel = np.linspace(0, 2595 * np.log10(1 + SAMPLE_RATE_HZ / 2 / 700), _BANDS + 2)
-    edges_hz = 700 * (10 ** (edges_mel / 2595) - 1)
-    low, centre, high = edges_hz[:-2, None], edges_hz[1:-1, None], edges_hz[2:, None]
-    rising, falling = (bins_hz - low) / (centre - low), (high - bins_hz) / (high - centre)
-    return np.asarray(np.clip(np.minimum(rising, falling), 0, None), dtype=np.float64)
-
-
-def wav_data_uri(samples: NDArray[np.float32]) -> str:
-    """The samples as a 16-bit WAV file in a data URI."""
-    clean = np.nan_to_num(samples, nan=0.0, posinf=0.0, neginf=0.0)
-    buffer = io.BytesIO()
-    with wave.open(buffer, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(SAMPLE_RATE_HZ)
-        file.writeframes((np.clip(clean, -1, 1) * 32767).round().astype("<i2").tobytes())
-    return "data:audio/wav;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
+def _turns(posteriors: NDArray[np.float64], frame: int) -> bool:
+    """Whether the line needs this frame: where it stays as it was before and after, it does not."""
+    if frame in (0, len(posteriors) - 1):
+        return True
+    return bool(np.abs(posteriors[[frame - 1, frame + 1]] - posteriors[frame]).max() > 1e-3)

@@ -12,9 +12,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from anchorstream.report.examples import example_figure, wav_data_uri
-from anchorstream.report.pictures import det_figure, latency_figure, training_figures
+from anchorstream.metrics import frontier, rate_text
+from anchorstream.report.examples import example_svg
+from anchorstream.report.headline import headline, p_text, percent, points
+from anchorstream.report.pictures import det_figure, frontier_figure, latency_figure, training_figures
 from anchorstream.report.result import SystemResult
+from anchorstream.report.sound import mp3_data_uri
+from anchorstream.report.speakers import SpeakerMisses, misses_by_speaker
 from anchorstream.report.style import drawing, printable, to_svg
 from anchorstream.report.summary import Summary, summarise
 
@@ -24,6 +28,8 @@ HEADLINE_RATES = (1.0, 5.0)
 RATES = (0.1, 0.5, 1.0, 5.0)
 
 _KINDS = ("miss", "false alarm", "hit")
+# An example is about 35 kB, most of it sound: a page stays below some ten megabytes however many systems it has.
+_EXAMPLES_AT_MOST = 240
 
 
 def write_report(
@@ -59,56 +65,38 @@ def write_report(
         rate: [summarise(system, rate, systems[0] if i else None) for i, system in enumerate(systems)]
         for rate in rates
     }
+    speakers = misses_by_speaker(systems, headline_rates[0])
     page = (
         environment()
         .get_template("report.html.j2")
         .render(
             title=title,
-            verdict=verdict(rows[headline_rates[0]]),
+            headline=headline(rows[headline_rates[0]], systems[0].curves[0].window.post_s),
             rates=rates,
             headline_rates=headline_rates,
             rows=rows,
             systems=systems,
+            names=names,
+            plural={"miss": "misses", "false alarm": "false alarms", "hit": "hits"},
             pictures=_pictures(systems, rates, headline_rates[0]),
+            speakers=speakers,
             training=_training(systems),
-            examples=_examples(systems),
+            examples=_examples(systems, _EXAMPLES_AT_MOST),
             context=context,
         )
     )
     out_dir.mkdir(parents=True, exist_ok=True)
     write_page(
         out_dir / "report.json",
-        json.dumps(_json(_document(title, systems, rows, context)), indent=1, allow_nan=False),
+        json.dumps(
+            _json(_document(title, systems, rows, headline_rates[0], speakers, context)),
+            indent=1,
+            allow_nan=False,
+        ),
     )
     path = out_dir / "report.html"
     write_page(path, page)
     return path
-
-
-def verdict(rows: Sequence[Summary]) -> str:
-    """One sentence for whoever reads no further: who misses fewest, and whether chance could have done it."""
-    rated = [row for row in rows if row.miss_rate is not None]
-    if not rated:
-        return "No events were scored: there are false alarms to count, and nothing to miss."
-    best = min(rated, key=lambda row: row.miss_rate if row.miss_rate is not None else 1.0)
-    rate = f"{best.rate:g} false alarm{'' if best.rate == 1 else 's'} per hour"
-    told = f"At {rate}, {best.system} misses {_percent(best.miss_rate)} of {best.events} events"
-    if best.miss_rate_interval:
-        told += f" (95%: {_percent(best.miss_rate_interval[0])} to {_percent(best.miss_rate_interval[1])})"
-    if len(rows) == 1:
-        return told + "."
-    told += ", the fewest."
-    compared = [(row, row.difference) for row in rows if row.difference is not None]
-    if not compared:
-        return told
-    # Where the baseline itself is best, its closest rival says whether that could be chance.
-    row, difference = min(compared, key=lambda pair: (pair[0] is not best, pair[1].estimate))
-    low, high = difference.low, difference.high
-    chance = "which chance could explain" if low <= 0 <= high else "an interval clear of zero"
-    return (
-        f"{told} {row.system} against {rows[0].system}: {_points(difference.estimate)} points "
-        f"(95%: {_points(low)} to {_points(high)}), {chance}."
-    )
 
 
 def _pictures(
@@ -117,6 +105,9 @@ def _pictures(
     with drawing():
         return {
             "det": Markup(to_svg(det_figure(systems, rates), "Miss rate against false alarms per hour")),
+            "frontier": Markup(
+                to_svg(frontier_figure(systems, latency_rate), "Events missed by each latency deadline")
+            ),
             "latency": Markup(to_svg(latency_figure(systems, latency_rate), "Latency distribution")),
         }
 
@@ -126,19 +117,26 @@ def _training(systems: Sequence[SystemResult]) -> list[Markup]:
         return [Markup(to_svg(figure, f"{name} by epoch")) for name, figure in training_figures(systems)]
 
 
-def _examples(systems: Sequence[SystemResult]) -> list[dict[str, Any]]:
-    """What went wrong comes first."""
+def _examples(systems: Sequence[SystemResult], at_most: int) -> list[dict[str, Any]]:
+    """For each system that has some, what went wrong first: its examples by kind, in the order of their ranks."""
+    each = at_most // len(systems) // len(_KINDS)
+    templates = environment()
     drawn = []
-    with drawing():
+    for system in systems:
+        kinds = {}
         for kind in _KINDS:
-            for system in systems:
-                for example in system.examples:
-                    if example.kind == kind:
-                        svg = to_svg(example_figure(example), f"{kind}: {example.title}")
-                        wav = Markup(wav_data_uri(example.samples))
-                        drawn.append(
-                            {"system": system.name, "example": example, "svg": Markup(svg), "wav": wav}
-                        )
+            chosen = [example for example in system.examples if example.kind == kind][:each]
+            if chosen:
+                kinds[kind] = [
+                    {
+                        "title": example.title,
+                        "svg": example_svg(example, templates),
+                        "sound": Markup(mp3_data_uri(example.samples)),
+                    }
+                    for example in chosen
+                ]
+        if kinds:
+            drawn.append({"system": system.name, "kinds": kinds})
     return drawn
 
 
@@ -146,8 +144,11 @@ def _document(
     title: str,
     systems: Sequence[SystemResult],
     rows: Mapping[float, Sequence[Summary]],
+    headline_rate: float,
+    speakers: Sequence[SpeakerMisses],
     context: Mapping[str, object],
 ) -> dict[str, Any]:
+    frontiers = [frontier(system.curves, headline_rate) for system in systems]
     return {
         "title": title,
         "summary": [row.to_dict() for of_rate in rows.values() for row in of_rate],
@@ -171,11 +172,17 @@ def _document(
                     }
                     for curve in system.curves
                 ],
+                "frontier": {
+                    "rate": headline_rate,
+                    "deadlines_s": by_deadline.deadlines_s,
+                    "miss_rate": by_deadline.miss_rate,
+                },
                 "training": system.training,
                 "frame_auc": system.frame_auc,
             }
-            for system in systems
+            for system, by_deadline in zip(systems, frontiers, strict=True)
         ],
+        "misses_by_speaker": {row.speaker: {"events": row.events, "missed": row.missed} for row in speakers},
         "context": context,
     }
 
@@ -217,19 +224,11 @@ def environment() -> Environment:
             printable(value) if isinstance(value, str) and not isinstance(value, Markup) else value
         ),
     )
-    environment.filters.update(percent=_percent, ms=_milliseconds, points=_points)
+    environment.filters.update(percent=percent, ms=_milliseconds, points=points, p=p_text, rate=rate_text)
     environment.tests.update(
         table=lambda value: isinstance(value, Mapping), items=lambda value: isinstance(value, list | tuple)
     )
     return environment
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{100 * share:.1f}%"
-
-
-def _points(share: float) -> str:
-    return f"{100 * share:+.1f}".replace("-", "\N{MINUS SIGN}")
 
 
 def _milliseconds(time_s: float | None) -> str:

@@ -1,4 +1,4 @@
-"""Curves of systems against each other: misses against false alarms, latency, training."""
+"""Curves of systems against each other: misses against latency and against false alarms, latency, training."""
 
 from __future__ import annotations
 
@@ -10,13 +10,24 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
+from anchorstream.metrics import cluster_bootstrap, frontier
 from anchorstream.report.result import SystemResult
-from anchorstream.report.style import LINES, MUTED, colour_of, drawing, legend_name, new_figure, save
+from anchorstream.report.style import (
+    LINES,
+    MUTED,
+    colour_of,
+    drawing,
+    legend_name,
+    line_of,
+    new_figure,
+    save,
+)
 from anchorstream.report.summary import latencies_at, miss_interval, speakers_of
 
 # A curve is drawn at this many false-alarm rates, from the least that is reported to this many times the greatest.
 _STEPS, _BEYOND = 100, 6
 _BAND_EVERY = 3  # an interval is a bootstrap: not at every rate
+_BANDS_AT_MOST = 4  # more of them, or of the lines of single seeds, hide each other
 _FASTEST_S, _SLOWEST_S = -0.5, 2.0
 
 
@@ -26,10 +37,45 @@ def plot_det(systems: Sequence[SystemResult], path: Path, rates: Sequence[float]
         save(det_figure(systems, rates), path)
 
 
+def plot_frontier(systems: Sequence[SystemResult], path: Path, rate: float = 1.0) -> None:
+    """Writes a picture of the events missed by each latency deadline, at ``rate`` false alarms per hour."""
+    with drawing():
+        save(frontier_figure(systems, rate), path)
+
+
 def plot_latency(systems: Sequence[SystemResult], path: Path, rate: float = 1.0) -> None:
     """Writes a picture of the share of events detected by each latency, at ``rate`` false alarms per hour."""
     with drawing():
         save(latency_figure(systems, rate), path)
+
+
+def frontier_figure(systems: Sequence[SystemResult], rate: float) -> Figure:
+    """Share of the events missed by each deadline after the anchor: mean over seeds, 95% band over speakers."""
+    figure, axes = new_figure()
+    for index, system in enumerate(systems):
+        found = frontier(system.curves, rate)
+        if found.area is None:
+            continue
+        colour, speakers, deadlines_ms = colour_of(index), speakers_of(system), 1000 * found.deadlines_s
+        if speakers and len(systems) <= _BANDS_AT_MOST:
+            chosen = np.unique(np.linspace(0, len(deadlines_ms) - 1, 20).astype(np.intp))
+            band = np.array([cluster_bootstrap(found.missed[i], speakers) for i in chosen])
+            axes.fill_between(
+                deadlines_ms[chosen], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
+            )
+        axes.plot(
+            deadlines_ms,
+            found.miss_rate,
+            color=colour,
+            linestyle=line_of(index),
+            label=f"{legend_name(system.name)} ({found.area:.1%})",
+        )
+    axes.set_ylim(0, 1.02)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_xlabel("deadline, milliseconds after the anchor")
+    axes.set_ylabel("events missed by then")
+    _legend(figure, axes)
+    return figure
 
 
 def det_figure(systems: Sequence[SystemResult], rates: Sequence[float]) -> Figure:
@@ -44,14 +90,17 @@ def det_figure(systems: Sequence[SystemResult], rates: Sequence[float]) -> Figur
             continue
         of_seeds = np.array([missed.mean(axis=1) for missed in by_rate])
         mean = of_seeds.mean(axis=1)
-        band = np.array([miss_interval(missed, speakers) for missed in by_rate[::_BAND_EVERY]])
-        axes.fill_between(
-            per_hour[::_BAND_EVERY], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
-        )
-        if len(system.curves) > 1:
-            axes.plot(per_hour, of_seeds, color=colour, alpha=0.3, linewidth=0.7)
-        axes.plot(per_hour, mean, color=colour, label=legend_name(system.name))
-        highest = max(highest, float(band[len(band) // 3 :, 1].max()), float(mean.max()))
+        around = mean[len(mean) // 3 :]  # left of it a curve may leave the picture
+        if len(systems) <= _BANDS_AT_MOST:
+            band = np.array([miss_interval(missed, speakers) for missed in by_rate[::_BAND_EVERY]])
+            around = band[len(band) // 3 :, 1]
+            axes.fill_between(
+                per_hour[::_BAND_EVERY], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
+            )
+            if len(system.curves) > 1:
+                axes.plot(per_hour, of_seeds, color=colour, alpha=0.3, linewidth=0.7)
+        axes.plot(per_hour, mean, color=colour, linestyle=line_of(index), label=legend_name(system.name))
+        highest = max(highest, float(around.max()), float(mean.max()))
     axes.set_xscale("log")
     axes.set_xlim(per_hour[0], per_hour[-1])
     axes.set_ylim(0, min(1.0, max(0.05, 1.08 * highest)))
@@ -98,6 +147,7 @@ def latency_figure(systems: Sequence[SystemResult], rate: float) -> Figure:
             np.concatenate([[0], share, share[-1:]]),
             where="post",
             color=colour_of(index),
+            linestyle=line_of(index),
             label=legend_name(system.name),
         )
     axes.axvline(0, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
@@ -134,6 +184,7 @@ def training_figures(systems: Sequence[SystemResult]) -> list[tuple[str, Figure]
                 axes.plot(
                     *np.array(points, dtype=np.float64).reshape(-1, 2).T,
                     color=colour_of(index),
+                    linestyle=line_of(index),
                     linewidth=1.3,
                     label=legend_name(system.name) if k == 0 else None,
                 )
@@ -152,5 +203,7 @@ def _legend(figure: Figure, axes: Axes) -> None:
     """Above the picture, where it hides nothing; side by side where the names are short."""
     handles, labels = axes.get_legend_handles_labels()
     if len(handles) > 1:
-        columns = 3 if sum(map(len, labels)) < 45 else 1
+        longest = max(map(len, labels))
+        columns = 3 if longest < 15 else 2 if longest < 26 else 1
+        figure.set_figheight(figure.get_figheight() + 0.2 * max(0, -(-len(handles) // columns) - 2))
         figure.legend(handles, labels, loc="outside upper left", ncols=columns)

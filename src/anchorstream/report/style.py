@@ -19,6 +19,7 @@ INK, MUTED, LINES, PAPER = "#1b1f24", "#667079", "#d9dee3", "#fefefe"
 #: Systems in order; told apart with the common colour blindnesses too (after Okabe and Ito, darker).
 SERIES = ("#0067a5", "#c8500a", "#00805a", "#a8437f", "#8a6d00", "#3d8fb8", "#5b5b5b")
 GOOD, BAD = "#1d7d46", "#c0262d"
+LINE_STYLES: tuple[str | tuple[int, tuple[int, ...]], ...] = ("-", (0, (5, 2)), (0, (1, 1)))
 
 #: Every picture is this wide, so that letters are equally large wherever it stands in a page.
 WIDTH_IN = 5.6
@@ -69,6 +70,11 @@ _SVG_SIZE = re.compile(r'(<svg[^>]*?) width="[^"]*" height="[^"]*"|(<svg[^>]*?) 
 def colour_of(index: int) -> str:
     """The colour of the system at ``index``."""
     return SERIES[index % len(SERIES)]
+
+
+def line_of(index: int) -> str | tuple[int, tuple[int, ...]]:
+    """The line of the system at ``index``: where colours come round again, another pattern."""
+    return LINE_STYLES[index // len(SERIES) % len(LINE_STYLES)]
 
 
 def printable(text: str) -> str:

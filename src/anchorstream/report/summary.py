@@ -9,7 +9,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.metrics import Difference, cluster_bootstrap, garwood, paired_cluster_bootstrap, wilson
+from anchorstream.metrics import (
+    Difference,
+    cluster_bootstrap,
+    frontier,
+    garwood,
+    paired_cluster_bootstrap,
+    rate_text,
+    wilson,
+)
 from anchorstream.report.result import SystemResult
 
 
@@ -27,13 +35,18 @@ class Summary:
         interval_method: "speakers" (bootstrap over speakers) or "wilson" (where speakers are unknown).
         miss_rate_by_seed: one for each.
         false_alarms: all seeds together.
-        false_alarms_per_hour: false alarms over the hours of all seeds; ``None`` without exposure.
-        false_alarms_per_hour_interval: Garwood, 95%, seeds taken as one long recording.
+        false_alarms_per_hour: mean over seeds; ``None`` without exposure.
+        false_alarms_per_hour_interval: Garwood, 95%, of the mean over seeds, which all hear the same audio.
+        false_alarms_per_hour_text: both, or where there was none what the rate lies below.
         latency_p50_s: over the hits of all seeds; ``None`` without a hit.
         latency_p90_s: likewise.
         early_share: share of those hits before the anchor.
         difference: miss rate less that of the first system on the same events; ``None`` for the first
             system, and where events differ or speakers are unknown.
+        area: mean miss rate over the deadlines from the anchor to the end of the window, see
+            `anchorstream.metrics.frontier`; ``None`` without events.
+        area_interval: 95%, bootstrap over speakers; ``None`` where they are unknown.
+        area_difference: likewise less that of the first system, or ``None``.
     """
 
     system: str
@@ -47,10 +60,14 @@ class Summary:
     false_alarms: int
     false_alarms_per_hour: float | None
     false_alarms_per_hour_interval: tuple[float, float]
+    false_alarms_per_hour_text: str
     latency_p50_s: float | None
     latency_p90_s: float | None
     early_share: float | None
     difference: Difference | None
+    area: float | None
+    area_interval: tuple[float, float] | None
+    area_difference: Difference | None
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name."""
@@ -65,12 +82,17 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
     events = missed.shape[1]
     indices = [curve.index_at_false_alarms_per_hour(rate) for curve in system.curves]
     false_alarms = int(sum(curve.false_alarms[i] for curve, i in zip(system.curves, indices, strict=True)))
-    hours = sum(curve.hours for curve in system.curves)
+    # Seeds hear the same audio, so that more seeds do not make more hours: counts are averaged over seeds.
+    count, hours = false_alarms / len(system.curves), system.curves[0].hours
     speakers = speakers_of(system)
-    difference = None
+    by_deadline = frontier(system.curves, rate)
+    difference = area_difference = None
     if first is not None and speakers and first.curves[0].events == system.curves[0].events:
         theirs = np.isnan(latencies_at(first, rate)).mean(axis=0)
         difference = paired_cluster_bootstrap(missed.mean(axis=0), theirs, speakers)
+        area_difference = paired_cluster_bootstrap(
+            by_deadline.of_events, frontier(first.curves, rate).of_events, speakers
+        )
     return Summary(
         system=system.name,
         rate=rate,
@@ -81,12 +103,16 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
         interval_method="speakers" if speakers else "wilson",
         miss_rate_by_seed=tuple(missed.mean(axis=1).tolist()) if events else (),
         false_alarms=false_alarms,
-        false_alarms_per_hour=false_alarms / hours if hours else None,
-        false_alarms_per_hour_interval=garwood(false_alarms, hours),
+        false_alarms_per_hour=count / hours if hours else None,
+        false_alarms_per_hour_interval=garwood(count, hours),
+        false_alarms_per_hour_text=rate_text(count, hours),
         latency_p50_s=float(np.quantile(hits_s, 0.5)) if len(hits_s) else None,
         latency_p90_s=float(np.quantile(hits_s, 0.9)) if len(hits_s) else None,
         early_share=float((hits_s < 0).mean()) if len(hits_s) else None,
         difference=difference,
+        area=by_deadline.area,
+        area_interval=cluster_bootstrap(by_deadline.of_events, speakers) if speakers else None,
+        area_difference=area_difference,
     )
 
 
