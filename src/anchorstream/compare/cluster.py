@@ -53,16 +53,9 @@ class RayTasks:
 def _train(arguments: list[str], log: str, folder: str) -> int:
     """Runs on a machine of the cluster."""
     with Path(log).open("wb") as file:
-        process = subprocess.Popen(
-            command(arguments), stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder
-        )
-        try:
-            return process.wait()
-        finally:
-            # Cancelled: what this process does not end, nobody does.
-            if process.poll() is None:
-                process.terminate()
-                process.wait()
+        return subprocess.run(
+            command(arguments), stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder, check=False
+        ).returncode
 
 
 class _Task:
@@ -80,7 +73,8 @@ class _Task:
             return 1
 
     def stop(self) -> None:
-        self._ray.cancel(self._reference)
+        # The process of the task is killed, and the training ends with it.
+        self._ray.cancel(self._reference, force=True)
         self._ray.wait([self._reference], timeout=_STOP_S)
 
 

@@ -117,8 +117,7 @@ def frontier_indices(curve: Curve, rate: float, deadlines_s: NDArray[np.float64]
 
 def _missed(curve: Curve, rate: float, deadlines_s: NDArray[np.float64]) -> NDArray[np.bool_]:
     """(D, E) whether an event is missed by a deadline, each at its best threshold."""
-    latencies_s, by_s = (
-        curve.latencies_s[:, frontier_indices(curve, rate, deadlines_s)],
-        deadlines_s + ROUNDING_S,
-    )
-    return np.asarray(~(latencies_s.T <= by_s[:, None]), dtype=np.bool_)
+    latencies_s = curve.latencies_s[:, frontier_indices(curve, rate, deadlines_s)]
+    by_s = (deadlines_s + ROUNDING_S)[:, None]
+    found: NDArray[np.bool_] = np.less_equal(latencies_s.T, by_s)
+    return ~found
