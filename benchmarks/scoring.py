@@ -4,10 +4,10 @@
     python benchmarks/scoring.py --hours 10 --smoothing-s 0.05
 
 Made-up posteriors every 10 ms, float32: noise on the scale of log odds that hangs together for a fifth of a second,
-stretches of speech that resemble the keyword more or less, and a hundred keywords an hour. Prints the seconds of one core, the peak of
-resident memory of the process and how much of it the posteriors themselves are; what a finer choice of thresholds would
-gain; and, on the first hour, how many times longer the decoder and the matching take at each threshold. Their counts must
-be equal at every threshold that is tried.
+stretches of speech that resemble the keyword more or less, and a hundred keywords an hour. Prints the seconds of one
+core, the peak of resident memory of the process and how much of it the posteriors themselves are; what a finer choice
+of thresholds would gain; and, on the first hour, how many times longer the decoder and the matching take at each
+threshold. Their counts must be equal at every threshold that is tried.
 """
 
 from __future__ import annotations
@@ -127,7 +127,9 @@ def main() -> None:
             f"{finer(streams, curve, rate)} missed with a thousand thresholds around it"
         )
     ratio, tried = ratio_to_naive(streams[0], curve, args.every)
-    print(f"decoder and matching at each threshold: {ratio:.0f} times as long; counts equal at {tried} thresholds")
+    print(
+        f"decoder and matching at each threshold: {ratio:.0f} times as long; counts equal at {tried} thresholds"
+    )
 
 
 if __name__ == "__main__":
