@@ -143,10 +143,10 @@ def _chosen_rows(
 ) -> list[tuple[str, OperatingPoint]]:
     """What the chosen threshold gives where it was chosen, as far as that was scored, and here."""
     if choice is None:
-        return [(split, point)]
+        return [(f"{split}, scored here", point)]
     on_dev, free = choice.on_dev[point.label], choice.without_latency[point.label]
-    rows = [("dev, as chosen", on_dev), (split, point)]
-    return rows if free == on_dev else [("dev, whatever the latency", free), *rows]
+    rows = [("dev, where it was chosen", on_dev), (f"{split}, scored here", point)]
+    return rows if free == on_dev else [("dev, without the limit of latency", free), *rows]
 
 
 def _as_json(

@@ -179,9 +179,10 @@ def _score_posteriors(
         rows = [(f"<= {rate:g} per hour", point) for rate, point in points]
         found[label] = {
             "operating_points": [{"rate": rate, **_as_json(point)} for rate, point in points],
-            "target": {"rate": target, "max_latency_s": args.max_latency_ms, **_as_json(at_target)},
+            "target": {"rate": target, **_as_json(at_target)},
         }
         if args.max_latency_ms is not None:
+            found[label]["target"]["max_latency_s"] = args.max_latency_ms
             rows.append((f"P90 <= {1000 * args.max_latency_ms:g} ms", at_target))
         if args.threshold is not None:
             point = curve.at_threshold(args.threshold)

@@ -136,8 +136,8 @@ class Curve:
     def at_latency(self, max_latency_s: float, rate: float) -> OperatingPoint:
         """The point whose ``latency_p90_s`` does not exceed a limit, with as few false alarms as that takes.
 
-        Where ``rate`` false alarms per hour are enough, it is `at_false_alarms_per_hour` with both limits; else the same
-        at the least rate at which the latency can be kept: the threshold is lowered until it is.
+        Where ``rate`` false alarms per hour are enough, it is `at_false_alarms_per_hour` with both limits; else the
+        same at the least rate at which the latency can be kept: the threshold is lowered until it is.
 
         Raises:
             ValueError: if no threshold that was visited keeps to the latency.
