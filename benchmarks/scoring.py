@@ -4,10 +4,10 @@
     python benchmarks/scoring.py --hours 10 --smoothing-s 0.05
 
 Made-up posteriors every 10 ms, float32: noise on the scale of log odds that hangs together for a fifth of a second,
-stretches of speech that resemble the keyword more or less, and a hundred keywords an hour. Prints the seconds of one core, the peak of
-resident memory of the process and how much of it the posteriors themselves are; what a finer choice of thresholds would
-gain; and, on the first hour, how many times longer the decoder and the matching take at each threshold. Their counts must
-be equal at every threshold that is tried.
+stretches of speech that resemble the keyword more or less, and a hundred keywords an hour. Prints the seconds of one
+core, the peak of resident memory of the process and how much of it the posteriors themselves are; what a finer choice
+of thresholds would gain; and, on the first hour, how many times longer the decoder and the matching take at each
+threshold. Their counts must be equal at every threshold that is tried.
 """
 
 from __future__ import annotations

@@ -50,8 +50,24 @@ def test_train_evaluate_export_detect(tones: Path, tmp_path: Path, capsys) -> No
     assert main(["export", str(run), "--json"]) == 0
     exported = said(capsys)
     assert exported["decoder"]["release_s"] == 0.3
-    assert main(["export", str(run), "--false-alarms-per-hour", "3"]) == 1
-    assert "there are 10, 60" in capsys.readouterr().err
+    # A rate that training did not note: dev is scored once more, for the export as for the evaluation.
+    at_twenty = ["--target-fa-per-hour", "20", "--json"]
+    assert main(["export", str(run), "--out", str(tmp_path / "twenty.onnx"), *at_twenty]) == 0
+    threshold = said(capsys)["decoder"]["threshold"]["speech"]
+    assert main(["evaluate", str(run), "--hours", "0.1", *at_twenty]) == 0
+    label = said(capsys)["labels"]["speech"]
+    assert label["chosen_on_dev"]["threshold"] == label["on_dev"]["threshold"] == threshold
+    on_dev = label["on_dev"]
+    assert on_dev["false_alarms"] <= 20 * on_dev["hours"] + 1e-9
+    # As quick as a typical hit; the false alarms pay for it.
+    limit_s = on_dev["latency_p50_s"]
+    limited = ["--max-latency-ms", str(1000 * limit_s), "--hours", "0.1"]
+    assert main(["evaluate", str(run), *limited, "--json"]) == 0
+    assert said(capsys)["labels"]["speech"]["on_dev"]["latency_p90_s"] <= limit_s + 1e-6
+    assert main(["evaluate", str(run), *limited]) == 0
+    assert "dev, where it was chosen" in capsys.readouterr().out
+    assert main(["export", str(run), "--target-fa-per-hour", "10", "--max-latency-ms", "1"]) == 1
+    assert "at that rate the least P90 is" in capsys.readouterr().err
 
     # Noise, and in it three tones: after 1.5 s, 0.1 s behind the first (one stretch), and after 3.5 s.
     rng = np.random.default_rng(1)

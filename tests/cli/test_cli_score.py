@@ -133,6 +133,25 @@ def test_a_threshold_chosen_elsewhere_and_a_target(cli, folder):
     assert [point["rate"] for point in found["operating_points"]] == [0.1, 0.5, 1.0, 2.0, 5.0]
 
 
+def test_a_limit_of_latency_is_kept_at_as_many_false_alarms_as_that_takes(cli, folder):
+    # Hits at 0.4, 0.2 and -0.1 s have a P90 of 0.36 s; without the one of 0.6, which is the latest, of 0.17 s.
+    found = json.loads(score(cli, "posteriors", "--max-latency-ms", "200", "--json").out)["labels"]["yes"]
+    check(found["target"], 1, 0, [0.2, -0.1])
+    assert found["target"]["max_latency_s"] == 0.2
+    lines = score(cli, "posteriors", "--max-latency-ms", "200").out.splitlines()
+    assert lines[-2].startswith("P90 <= 200 ms")
+    assert "1 of 3" in lines[-2]
+    assert lines[-1].startswith(
+        "for a P90 of latency of 200 ms at 1 false alarm(s) per hour or as many more as that"
+    )
+    # Together with a rate both are kept, or it is said what can be.
+    both = score(cli, "posteriors", "--max-latency-ms", "400", "--target-fa-per-hour", "2", "--json").out
+    check(json.loads(both)["labels"]["yes"]["target"], 0, 1, [0.2, 0.4, -0.1])
+    failed = score(cli, "posteriors", "--max-latency-ms", "1", "--target-fa-per-hour", "2")
+    assert failed.code == 1
+    assert "at that rate the least P90 is" in failed.err
+
+
 def test_the_decoders_settings_reach_it(cli, folder):
     # The mean over ten frames of a single one is a tenth of it: 0.7 becomes 0.079.
     options = ["--smoothing-s", "1", "--refractory-s", "5", "--release", "0.9", "--release-s", "0.2"]

@@ -180,6 +180,70 @@ def test_a_rate_that_only_silence_keeps_is_kept_by_silence():
         sweep([drawn_stream((500, 1.0))], "yes", DecoderSettings(), WINDOW, [0.5]).at_false_alarms_per_hour(0)
 
 
+LATE_EVENTS = [Event("yes", 100.0 * i, 100.0 * i + 0.5, "ann") for i in range(1, 5)]
+
+
+def rising_curve():
+    """Posteriors that rise with time: a lower threshold fires sooner, and at more that is nothing.
+
+    Of four events, three are hit 0.3 s late at 0.8 and the fourth is missed; at 0.6 all are hit 0.2 s late, at 0.4
+    0.1 s. False alarms: none at 0.8, one at 0.6, three at 0.4.
+    """
+    fires = [(1000, 0.65), (1500, 0.45), (2000, 0.45)]
+    for index, event in enumerate(LATE_EVENTS):
+        last = 0.65 if index == 3 else 0.85
+        fires += [(event.anchor_s + late_s, peak) for late_s, peak in ((0.1, 0.45), (0.2, 0.65), (0.3, last))]
+    stream = drawn_stream(*fires, events=LATE_EVENTS)
+    return sweep([stream], "yes", DecoderSettings(0.6), WINDOW, thresholds=[0.4, 0.8])
+
+
+def test_a_limit_of_latency_by_hand():
+    curve = rising_curve()
+    rate = 1.5 / curve.hours  # one false alarm
+    assert curve.at_false_alarms_per_hour(rate).threshold == 0.6
+    for limit_s, threshold in ((0.3, 0.6), (0.2, 0.6)):
+        assert curve.at_false_alarms_per_hour(rate, limit_s).threshold == threshold
+    # Of 0.1 s the rate cannot be kept, and it is said what it takes.
+    with pytest.raises(
+        ValueError, match=r"at most 150 ms; at that rate the least P90 is 200 ms; that latency takes 3 false"
+    ):
+        curve.at_false_alarms_per_hour(rate, 0.15)
+    # Where the false alarms may pay for it, as few more as that takes.
+    assert (curve.at_latency(0.15, rate).threshold, curve.at_latency(0.15, rate).false_alarms) == (0.4, 3)
+    assert curve.at_latency(0.3, rate) == curve.at_false_alarms_per_hour(rate)
+    # Nothing is as quick as that, whatever the rate.
+    with pytest.raises(ValueError, match=r"has both at most .* P90 of latency of at most 50 ms"):
+        curve.at_latency(0.05, rate)
+
+
+def test_silence_keeps_to_no_latency():
+    curve = sweep([drawn_stream((500, 1.0), events=EVENTS)], "yes", DecoderSettings(), WINDOW)
+    assert curve.at_false_alarms_per_hour(0).misses == 3
+    with pytest.raises(ValueError, match="no threshold of 'yes'"):
+        curve.at_false_alarms_per_hour(0, 0.3)
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 1000), st.sampled_from([0.0, 300.0, 3000.0, 1e6]), st.sampled_from([-0.1, 0.1, 0.3]))
+def test_limits_are_kept_by_the_loop_over_thresholds(seed, rate, max_latency_s):
+    curve = sweep([random_stream(seed), random_stream(seed + 1)], "yes", DecoderSettings(), WINDOW)
+    kept = []
+    for column, threshold in enumerate(curve.thresholds.tolist()):
+        hits = curve.latencies_s[~np.isnan(curve.latencies_s[:, column]), column]
+        if len(hits) and np.quantile(hits, 0.9) <= max_latency_s + 1e-6:
+            point = curve.at_threshold(threshold)
+            kept.append((point.misses, point.false_alarms, threshold))
+    within = [row for row in kept if row[1] <= rate * curve.hours + 1e-9]
+    if within:
+        point = curve.at_false_alarms_per_hour(rate, max_latency_s)
+        assert (point.misses, point.false_alarms, point.threshold) == min(within)
+        assert curve.at_latency(max_latency_s, rate) == point
+    elif kept:
+        point = curve.at_latency(max_latency_s, rate)
+        fewest = min(row[1] for row in kept)
+        assert (point.misses, point.threshold) == min((m, t) for m, fa, t in kept if fa == fewest)
+
+
 def test_no_false_alarm_at_any_threshold():
     curve = sweep(
         [drawn_stream((100.7, 0.5), (200.7, 0.4), (300.7, 0.3), events=EVENTS)],

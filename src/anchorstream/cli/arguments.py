@@ -45,6 +45,11 @@ def number(text: str) -> float:
     return value
 
 
+def milliseconds(text: str) -> float:
+    """A positive number of milliseconds, for ``type=`` of an argument; the value is in seconds."""
+    return threshold(text) / 1000
+
+
 def check_motion(session: Session, model: Path, motion: Path | None) -> None:
     """Whether ``--motion`` goes with the model; says so on stderr where a sensor is left out.
 

@@ -6,10 +6,14 @@ import argparse
 import json
 from pathlib import Path
 
+from anchorstream.cli.arguments import milliseconds, threshold
+from anchorstream.cli.progress import loading_bar
+
 EXAMPLE = """\
 examples:
   anchorstream export runs/keyword-sal-seed1
-  anchorstream export runs/keyword-sal-seed1 --out computer.onnx --false-alarms-per-hour 0.5
+  anchorstream export runs/keyword-sal-seed1 --out computer.onnx --target-fa-per-hour 0.5
+  anchorstream export runs/keyword-sal-seed1 --target-fa-per-hour 2 --max-latency-ms 300
 
 The file is compared with the trained network first; if they differ, nothing is written."""
 
@@ -20,23 +24,33 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="a folder that `anchorstream train` wrote")
     parser.add_argument("--out", type=Path, metavar="FILE", help="the model file (default: RUN/model.onnx)")
     parser.add_argument(
+        "--target-fa-per-hour",
         "--false-alarms-per-hour",
-        type=float,
-        metavar="RATE",
-        help="the rate on dev that the file's threshold keeps to, one of those that the task reports, such as 0.1, "
-        "0.5, 1 or 5 for keywords (default: the task's own, see docs/tasks.md)",
+        type=threshold,
+        metavar="R",
+        help="the file's threshold keeps to so many false alarms per hour on dev (default: the task's own, see "
+        "docs/tasks.md); one that training did not note scores dev once more, which takes the recordings",
+    )
+    parser.add_argument(
+        "--max-latency-ms",
+        type=milliseconds,
+        metavar="L",
+        help="and 90%% of its hits on dev come within L ms of the anchor",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
     """Exports, checks, and says where the file is."""
-    from anchorstream.compare.evaluation import chosen_decoder
+    from anchorstream.compare.choice import Limits, decoder_within
     from anchorstream.export import export_run
+    from anchorstream.train.corpus import corpus_of
     from anchorstream.train.run import open_run
 
     trained = open_run(args.run)
-    decoder = chosen_decoder(trained, args.false_alarms_per_hour)
+    limits = Limits(args.target_fa_per_hour, args.max_latency_ms)
+    with loading_bar("reading the recordings") as progress:
+        decoder = decoder_within(trained, limits, lambda: corpus_of(trained.config, progress))
     path = export_run(trained, args.out or args.run / "model.onnx", decoder)
     size_kb = path.stat().st_size / 1000
     if args.json:

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import number, threshold
+from anchorstream.cli.arguments import milliseconds, number, threshold
 
 if TYPE_CHECKING:
     from anchorstream.metrics import Curve, Event, MatchWindow, OperatingPoint
@@ -29,7 +29,7 @@ _RATES = (0.1, 0.5, 1.0, 5.0)
 _TARGET = 1.0
 # What only posteriors have a use for.
 _DECODER = ("smoothing_s", "refractory_s", "release", "release_s", "threshold")
-_CURVE = ("rates", "target_fa_per_hour", "out")
+_CURVE = ("rates", "target_fa_per_hour", "max_latency_ms", "out")
 
 
 def _rates(text: str) -> tuple[float, ...]:
@@ -93,6 +93,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--target-fa-per-hour", type=threshold, metavar="R", help="whose threshold is named (default: 1)"
+    )
+    parser.add_argument(
+        "--max-latency-ms",
+        type=milliseconds,
+        metavar="L",
+        help="and with which 90%% of the hits come within L ms of the anchor; without --target-fa-per-hour at 1 false "
+        "alarm per hour or as many more as that takes",
     )
     parser.add_argument("--json", action="store_true", help="print one JSON object")
     parser.add_argument(
@@ -165,19 +172,25 @@ def _score_posteriors(
     found: dict[str, Any] = {}
     for label, curve in curves.items():
         points = [(rate, curve.at_false_alarms_per_hour(rate)) for rate in rates]
-        at_target = curve.at_false_alarms_per_hour(target)
+        if args.max_latency_ms is not None and args.target_fa_per_hour is None:
+            at_target = curve.at_latency(args.max_latency_ms, target)
+        else:
+            at_target = curve.at_false_alarms_per_hour(target, args.max_latency_ms)
         rows = [(f"<= {rate:g} per hour", point) for rate, point in points]
         found[label] = {
             "operating_points": [{"rate": rate, **_as_json(point)} for rate, point in points],
             "target": {"rate": target, **_as_json(at_target)},
         }
+        if args.max_latency_ms is not None:
+            found[label]["target"]["max_latency_s"] = args.max_latency_ms
+            rows.append((f"P90 <= {1000 * args.max_latency_ms:g} ms", at_target))
         if args.threshold is not None:
             point = curve.at_threshold(args.threshold)
             rows.append(("--threshold", point))
             found[label]["at_threshold"] = _as_json(point)
         _print(args.json, label, len(streams), rows)
         if not args.json:
-            _print_target(target, at_target)
+            _print_target(args.target_fa_per_hour, args.max_latency_ms, at_target)
         if label in pages:
             found[label]["report"] = str(pages[label])
             print(f"report: {pages[label]}", file=sys.stderr)
@@ -217,13 +230,19 @@ def _print(as_json: bool, label: str, recordings: int, rows: list[tuple[str, Ope
         )
 
 
-def _print_target(rate: float, point: OperatingPoint) -> None:
+def _print_target(target: float | None, max_latency_s: float | None, point: OperatingPoint) -> None:
+    rate = _TARGET if target is None else target
+    wanted = f"{rate:g} false alarm(s) per hour"
+    if max_latency_s is not None:
+        latency = f"a P90 of latency of {1000 * max_latency_s:g} ms"
+        more = f"{latency} at {wanted} or as many more as that takes"
+        wanted = more if target is None else f"{wanted} and {latency}"
     # In full: of a detector that is nearly sure, a threshold that is rounded is another one.
     print(
-        f"for {rate:g} false alarm(s) per hour: threshold {point.threshold!r}, chosen on what it is scored on. For a "
+        f"for {wanted}: threshold {point.threshold!r}, chosen on what it is scored on. For a "
         "figure to rely on, give it as --threshold with other recordings."
     )
-    if rate * point.hours < 1:
+    if rate * point.hours < 1 and not point.false_alarms:
         print(f"{point.hours:.3g} h are too few to tell {rate:g} per hour: none at all was allowed.")
 
 

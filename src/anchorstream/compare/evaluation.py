@@ -50,13 +50,15 @@ class ScoredRun:
 def chosen_decoder(run: Run, rate: float | None = None) -> DecoderSettings:
     """The task's decoder with the thresholds that keep to ``rate`` false alarms per hour on dev.
 
-    ``None`` is the rate of the task.
+    ``None`` is the rate of the task, or the decoder that was chosen for the run after its training.
 
     Raises:
         ValueError: if the run has not finished, or dev was not scored at that rate.
     """
     if run.summary is None:
         raise ValueError(f"{run.folder} holds a run that has not finished: train it again to resume it")
+    if rate is None and run.decoder is not None:
+        return run.decoder
     rate = run.config.task.reporting.chosen_rate if rate is None else rate
     thresholds = {}
     for label, points in run.summary["dev_operating_points"].items():

@@ -14,7 +14,7 @@ from anchorstream.decode import DecoderSettings
 from anchorstream.metrics.bootstrap import cluster_bootstrap
 from anchorstream.metrics.event import Event
 from anchorstream.metrics.intervals import garwood, wilson
-from anchorstream.metrics.windows import MatchWindow
+from anchorstream.metrics.windows import ROUNDING_S, MatchWindow
 
 #: False alarms per hour at which a detector is judged.
 RATES_PER_HOUR = (0.5, 1.0, 2.0, 5.0, 10.0)
@@ -107,20 +107,45 @@ class Curve:
         """
         return self._point(self._index(threshold))
 
-    def at_false_alarms_per_hour(self, rate: float) -> OperatingPoint:
+    def at_false_alarms_per_hour(self, rate: float, max_latency_s: float | None = None) -> OperatingPoint:
         """The point with the fewest misses whose false alarms per hour do not exceed ``rate``.
 
         Of several, the one with the fewest false alarms; of several still, the lowest threshold, which fires
         earliest. If the rate can only be kept by silence, that is the point: everything is missed.
 
-        Raises:
-            ValueError: if the rate is negative, or no threshold that was visited keeps to it.
-        """
-        return self._point(self.index_at_false_alarms_per_hour(rate))
+        With ``max_latency_s``, only thresholds at which nine hits in ten come no later than that after the anchor, that
+        is whose ``latency_p90_s`` does not exceed it (to a microsecond); silence, without a hit, does not keep to it.
 
-    def index_at_false_alarms_per_hour(self, rate: float) -> int:
+        Raises:
+            ValueError: if the rate is negative, or no threshold that was visited keeps to both.
+        """
+        return self._point(self.index_at_false_alarms_per_hour(rate, max_latency_s))
+
+    def index_at_false_alarms_per_hour(self, rate: float, max_latency_s: float | None = None) -> int:
         """The index in ``thresholds`` of the point that `at_false_alarms_per_hour` describes."""
-        return self._fewest_misses(self.indices_within(rate))
+        allowed = self.indices_within(rate)
+        if max_latency_s is not None:
+            p90_s = self._p90_s()
+            quick = p90_s <= max_latency_s + ROUNDING_S
+            if not quick[allowed].any():
+                raise ValueError(self._too_slow(rate, max_latency_s, p90_s, quick))
+            allowed = allowed[quick[allowed]]
+        order = (self.thresholds[allowed], self.false_alarms[allowed], self.misses[allowed])
+        return int(allowed[np.lexsort(order)[0]])
+
+    def at_latency(self, max_latency_s: float, rate: float) -> OperatingPoint:
+        """The point whose ``latency_p90_s`` does not exceed a limit, with as few false alarms as that takes.
+
+        Where ``rate`` false alarms per hour are enough, it is `at_false_alarms_per_hour` with both limits; else the
+        same at the least rate at which the latency can be kept: the threshold is lowered until it is.
+
+        Raises:
+            ValueError: if no threshold that was visited keeps to the latency.
+        """
+        quick = self._p90_s() <= max_latency_s + ROUNDING_S
+        if quick.any() and self.hours:
+            rate = max(rate, float(self.false_alarms[quick].min()) / self.hours)
+        return self.at_false_alarms_per_hour(rate, max_latency_s)
 
     def indices_within(self, rate: float) -> NDArray[np.intp]:
         """The indices in ``thresholds``, ascending, of those with at most ``rate`` false alarms per hour.
@@ -157,9 +182,28 @@ class Curve:
         chosen = [self.index_at_false_alarms_per_hour(rate) for rate in rates]
         return float(self.misses[chosen].mean()) / len(self.events)
 
-    def _fewest_misses(self, among: NDArray[np.intp]) -> int:
-        order = (self.thresholds[among], self.false_alarms[among], self.misses[among])
-        return int(among[np.lexsort(order)[0]])
+    def _p90_s(self) -> NDArray[np.float64]:
+        """(S,) the 90th percentile of latency over hits, NaN where nothing is hit."""
+        found = np.full(len(self.thresholds), np.nan)
+        for column, latencies_s in enumerate(self.latencies_s.T):
+            p90_s = _quantile(latencies_s[~np.isnan(latencies_s)], 0.9)
+            found[column] = np.nan if p90_s is None else p90_s
+        return found
+
+    def _too_slow(
+        self, rate: float, max_latency_s: float, p90_s: NDArray[np.float64], quick: NDArray[np.bool_]
+    ) -> str:
+        """Why no threshold keeps to both limits, and what can be kept."""
+        told = (
+            f"no threshold of {self.label!r} has both at most {rate:g} false alarms per hour and a P90 of latency "
+            f"of at most {1000 * max_latency_s:g} ms"
+        )
+        at_rate = p90_s[self.indices_within(rate)]
+        if not np.isnan(at_rate).all():
+            told += f"; at that rate the least P90 is {1000 * float(np.nanmin(at_rate)):.0f} ms"
+        if quick.any() and self.hours:
+            told += f"; that latency takes {self.false_alarms[quick].min() / self.hours:.3g} false alarms per hour"
+        return told
 
     def _index(self, threshold: float) -> int:
         index = int(np.argmin(np.abs(self.thresholds - threshold)))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-_FEW_FALSE_ALARMS = 40  # every one of the highest background peaks, where one false alarm matters
+_FEW_FALSE_ALARMS = 200  # every one of the highest background peaks, where one false alarm matters
+_MANY_FALSE_ALARMS, _FINE_STEPS = 5000, 160  # from there to here in steps of 2%, since more than one does
 _BACKGROUND_STEPS = 120  # beyond them geometric ranks, since false alarms are read on a logarithmic axis
 _EVENT_STEPS = 96  # quantiles of the peaks at events
 # Posteriors closer to 0 or 1 than this are alike; float32 resolves 6e-8 below 1.
@@ -35,7 +36,11 @@ def choose_thresholds(
     background = np.sort(background_peaks)[::-1]
     ranks = np.unique(
         np.concatenate(
-            [np.arange(_FEW_FALSE_ALARMS), np.geomspace(1, max(1, len(background)), _BACKGROUND_STEPS) - 1]
+            [
+                np.arange(_FEW_FALSE_ALARMS),
+                np.geomspace(_FEW_FALSE_ALARMS, _MANY_FALSE_ALARMS, _FINE_STEPS),
+                np.geomspace(1, max(1, len(background)), _BACKGROUND_STEPS) - 1,
+            ]
         ).astype(np.intp)
     )
     silenced = background[ranks[ranks < len(background)]]

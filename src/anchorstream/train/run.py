@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from anchorstream.decode import DecoderSettings
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.callbacks import read_progress
 from anchorstream.train.config import Config, load_config
@@ -26,11 +27,13 @@ class Run:
         folder: holds the configuration, checkpoints, logs, and in the end the chosen model.
         config: what it was trained with.
         summary: epochs, the chosen epoch, its dev miss rate; ``None`` until training has finished.
+        decoder: with thresholds that were chosen on dev after the training; ``None`` for those of the training.
     """
 
     folder: Path
     config: Config
     summary: dict[str, Any] | None
+    decoder: DecoderSettings | None = None
 
     @property
     def finished(self) -> bool:
