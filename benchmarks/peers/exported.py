@@ -6,11 +6,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
-from engine import SAMPLE_RATE_HZ, System
 from numpy.typing import NDArray
 
 from anchorstream.decode import DecoderSettings
 from anchorstream.runtime import Session
+from engine import SAMPLE_RATE_HZ, System
 
 
 class ExportedEngine:

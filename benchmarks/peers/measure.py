@@ -6,12 +6,11 @@ import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
-from engine import Fed, System, as_int16, feed
-
 from anchorstream.data.clip import Stream
 from anchorstream.decode import DecoderSettings
 from anchorstream.metrics import Curve, PosteriorStream, sweep
 from anchorstream.tasks import Task
+from engine import Fed, System, as_int16, feed
 
 
 @dataclass(eq=False)

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine import NotInstalledError, System
 from numpy.typing import NDArray
+
+from engine import NotInstalledError, System
 
 
 class OpenWakeWordEngine:

@@ -1,4 +1,4 @@
-"""Results as lines of JSON, and the table that is made of them and of nothing else."""
+"""Results as rows that JSON can hold, and the tables that are made of these rows and of nothing else."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from measure import Measured
 from rich.console import Console
 from rich.table import Table
 
 from anchorstream.metrics import Curve, paired_cluster_bootstrap
 from anchorstream.tasks import Task
+from measure import Measured
 
 Row = dict[str, Any]
 
@@ -81,62 +81,91 @@ def _difference(curve: Curve, ours: Curve, rate: float) -> list[float] | None:
     return [change.estimate, change.low, change.high]
 
 
-def print_results(rows: Sequence[Row], anchor: str, console: Console) -> None:
+def print_results(rows: Sequence[Row], console: Console) -> None:
     """One table: a block of rows for each noise level, a row a system, a column for each rate."""
     run = [row for row in rows if "points" in row]
     if run:
-        console.print(_table(run, anchor))
-    for row in rows:
-        if "install" in row:
-            console.print(f"{row['system']} did not run: {row['install']}", highlight=False, markup=False)
+        head = table_head(run)
+        table = Table(title=title(run), title_justify="left", caption_justify="left", caption=footnote(run))
+        for number, name in enumerate(head):
+            table.add_column(name, justify="left" if number < 2 else "right")
+        for row in run:
+            if row is not run[0] and row["snr_db"] != run[run.index(row) - 1]["snr_db"]:
+                table.add_section()
+            table.add_row(*("\n".join(lines) for lines in table_cells(row)))
+        console.print(table)
+    for line in left_out(rows):
+        console.print(line, highlight=False, markup=False)
 
 
-def _table(rows: Sequence[Row], anchor: str) -> Table:
+def as_markdown(rows: Sequence[Row]) -> str:
+    """The same table for a page."""
+    run = [row for row in rows if "points" in row]
+    lines = []
+    if run:
+        head = table_head(run)
+        cells = [
+            head,
+            ["---"] * len(head),
+            *(["<br>".join(cell) for cell in table_cells(row)] for row in run),
+        ]
+        lines += [title(run), "", *("| " + " | ".join(row) + " |" for row in cells), "", footnote(run)]
+    return "\n".join(lines + left_out(rows)) + "\n"
+
+
+def left_out(rows: Sequence[Row]) -> list[str]:
+    """A line for each system that did not run."""
+    return [f"{row['system']} did not run: {row['install']}" for row in rows if "install" in row]
+
+
+def title(rows: Sequence[Row]) -> str:
+    """What is in the table."""
     first = rows[0]
-    table = Table(
-        title=f"{first['label']!r}, {first['split']}, {first['date']}: misses [95%] and latency P50 / P90 in ms",
-        title_justify="left",
-        caption_justify="left",
-        caption=_caption(rows, anchor),
+    return (
+        f"{first['label']!r}, {first['split']}, {first['stream_hours']:g} h of streams at each noise level, "
+        f"{first['date']}, {first['machine']}"
     )
-    for name in ("noise", "system"):
-        table.add_column(name)
-    for point in first["points"]:
-        rate = point["rate"]
-        table.add_column(f"at {rate:g} FA/h" if rate else "at no FA", justify="right")
-    for name in ("as it comes", "CPU\nms/s", "parameters", "model\nkB"):
-        table.add_column(name, justify="right")
-    for index, row in enumerate(rows):
-        new = not index or rows[index - 1]["snr_db"] != row["snr_db"]
-        if new and index:
-            table.add_section()
-        table.add_row(
-            f"{row['snr_db']:g} dB" if new else "",
-            row["system"],
-            *map(point_cell, row["points"]),
-            shipped_cell(row["shipped"]),
-            f"{row['cpu_ms_per_s']:.2f}",
-            "" if row["parameters"] is None else f"{row['parameters']:,}",
-            "" if row["model_bytes"] is None else f"{row['model_bytes'] / 1000:,.0f}",
-        )
-    return table
 
 
-def _caption(rows: Sequence[Row], anchor: str) -> str:
+def table_head(rows: Sequence[Row]) -> list[str]:
+    """The names of the columns."""
+    rates = [point["rate"] for point in rows[0]["points"]]
+    columns = [f"at {rate:g} FA/h" if rate else "at no FA" for rate in rates]
+    return ["noise", "system", *columns, "as it comes", "CPU ms/s", "parameters", "model kB"]
+
+
+def table_cells(row: Row) -> list[list[str]]:
+    """The lines of each cell."""
+    return [
+        [f"{row['snr_db']:g} dB"],
+        [row["system"]],
+        *map(point_cell, row["points"]),
+        shipped_cell(row["shipped"]),
+        [f"{row['cpu_ms_per_s']:.2f}"],
+        ["" if row["parameters"] is None else f"{row['parameters']:,}"],
+        ["" if row["model_bytes"] is None else f"{row['model_bytes'] / 1000:,.0f}"],
+    ]
+
+
+def footnote(rows: Sequence[Row]) -> str:
+    """How to read the table."""
     point = rows[0]["points"][0]
     hours = point["hours"]
+    ours = next((row["system"] for row in rows if row["ours"]), None)
+    last_line = f" Last line: misses more than {ours}, in points." if ours and len(rows) > 1 else ""
     return (
-        f"{point['events']} events of {rows[0]['speakers']} speakers and {hours:.2f} h without, at each noise level. "
-        f"FA/h: false alarms per hour, of which {1 / hours:.1f} is one here. Thresholds are chosen on these streams, "
-        f"for everybody. As it comes: at the system's own threshold, misses and false alarms per hour. Latency after "
-        f"{anchor}. Intervals: bootstrap over speakers; in the last line misses more than ours, in points."
+        f"{point['events']} events of {rows[0]['speakers']} speakers and {hours:.2f} h without an event, at each noise "
+        f"level. FA/h: false alarms per hour, of which a single one is {1 / hours:.1f} here. Cells: misses [95%]; "
+        f"latency P50 / P90 in ms after {rows[0]['anchor']}.{last_line} Intervals: bootstrap over speakers. "
+        "Thresholds were chosen on these streams, for every system alike. As it comes: misses and false alarms at the "
+        "threshold that a system comes with. CPU: ms of one thread for a second of audio, calls from Python included."
     )
 
 
-def point_cell(point: Row) -> str:
-    """Misses, latency and, where there is one of ours, the difference, a line each."""
+def point_cell(point: Row) -> list[str]:
+    """Misses, latency and, where there is one of ours, the difference."""
     if point["miss_rate"] is None:
-        return "-"
+        return ["-"]
     lines = [f"{point['miss_rate']:.1%}"]
     if point["miss_rate_speaker_interval"]:
         low, high = point["miss_rate_speaker_interval"]
@@ -146,11 +175,11 @@ def point_cell(point: Row) -> str:
     if point.get("misses_more_than_ours"):
         estimate, low, high = (100 * value for value in point["misses_more_than_ours"])
         lines.append(f"{estimate:+.1f} [{low:+.1f}, {high:+.1f}]")
-    return "\n".join(lines)
+    return lines
 
 
-def shipped_cell(point: Row | None) -> str:
+def shipped_cell(point: Row | None) -> list[str]:
     """Misses and false alarms per hour at the threshold that a system comes with."""
     if point is None or point["miss_rate"] is None:
-        return ""
-    return f"{point['miss_rate']:.1%}\n{point['false_alarms_per_hour']:.1f} FA/h"
+        return [""]
+    return [f"{point['miss_rate']:.1%}", f"{point['false_alarms_per_hour']:.1f} FA/h"]

@@ -5,7 +5,8 @@
     python benchmarks/peers/run.py --task onset --data DIR --snr-db 10 --hours 1 --split dev --out OUT
 
 The task `keyword` is the word alexa, which the peers know; `onset` is the onset of speech. `--runs` takes what
-`anchorstream train` or `anchorstream export` wrote; without it the peers run alone. docs/peers.md says how everybody is treated.
+`anchorstream train` or `anchorstream export` wrote; without it the peers run alone. docs/peers.md says how everybody
+is treated.
 """
 
 from __future__ import annotations
@@ -15,75 +16,87 @@ import json
 import math
 import platform
 import sys
+from collections.abc import Iterator, Sequence
 from datetime import date
 from pathlib import Path
 
-from lineup import LINEUPS, Lineup, open_all
-from measure import measure
-from results import Row, missing_rows, print_results, result_rows
 from rich.console import Console
 
 from anchorstream.cli.progress import loading_bar
 from anchorstream.data.clip import Split
-from anchorstream.train.config import ConfigError, load_config
+from anchorstream.train.config import Config, load_config
 from anchorstream.train.corpus import corpus_of, scored_streams
 from anchorstream.train.run import write_beside
+from engine import System
+from lineup import LINEUPS, Lineup, open_all
+from measure import measure
+from results import Row, as_markdown, left_out, missing_rows, print_results, result_rows
 
 # Of the streams: another one gives other streams of the same recordings.
 SEED = 0
-RESULTS_FILE = "results.jsonl"
+RESULTS_FILE, PAGE_FILE = "results.jsonl", "results.md"
 
 
 def benchmark(
-    task_name: str, lineup: Lineup, data: str, ours: list[Path], levels_db: list[float], hours: float, split: Split
-) -> list[Row]:
-    """Runs everybody at every noise level; a row each.
+    lineup: Lineup,
+    systems: Sequence[System],
+    config: Config,
+    levels_db: Sequence[float],
+    hours: float,
+    split: Split,
+    about: Row,
+) -> Iterator[list[Row]]:
+    """Runs everybody at every noise level; the rows of each level as soon as they are there.
 
     Raises:
-        ConfigError, ValueError, FileNotFoundError: if recordings or models are not as expected.
+        ValueError: if the recordings are not as expected.
     """
-    config = load_config(lineup.recipe, [f"data={data}", *lineup.overrides])
-    systems, missing = open_all(lineup, ours)
-    for name, install in missing.items():
-        print(f"{name} is left out: {install}", file=sys.stderr)
-    if not systems:
-        raise ValueError("no peer is installed and --runs names no model: there is nothing to run")
     with loading_bar("reading the recordings") as progress:
         corpus = corpus_of(config, progress)
-    common = {
-        "task": task_name,
-        "label": lineup.label,
-        "split": split,
-        "stream_hours": hours,
-        "seed": SEED,
-        "date": date.today().isoformat(),
-        "machine": f"{platform.machine()}, Python {platform.python_version()}",
-    }
-    rows: list[Row] = []
     for snr_db in levels_db:
         streams = scored_streams(config, corpus, split, snr_db=snr_db, hours=hours, seed=SEED)
         with loading_bar(f"{len(systems)} systems at {snr_db:g} dB") as progress:
             measured = measure(systems, streams, config.task, lineup.label, progress)
         speakers = {event.speaker for stream in measured[0].streams for event in stream.events}
-        about = {**common, "snr_db": snr_db, "speakers": len(speakers)}
-        rows += result_rows(measured, config.task, lineup.label, lineup.rates, about)
-    return rows + missing_rows(missing, common)
+        at_level = {**about, "snr_db": snr_db, "speakers": len(speakers)}
+        yield result_rows(measured, config.task, lineup.label, lineup.rates, at_level)
 
 
 def main() -> None:
-    """Runs, prints one table, and writes the same facts as lines of JSON."""
+    """Runs, prints one table, and writes the same facts as lines of JSON and as a page."""
     args = _arguments()
     lineup = LINEUPS[args.task]
     try:
-        rows = benchmark(args.task, lineup, args.data, args.runs, args.snr_db, args.hours, args.split)
-    except (ConfigError, ValueError, OSError) as error:
-        sys.exit(f"error: {error}")
-    args.out.mkdir(parents=True, exist_ok=True)
-    path = args.out / RESULTS_FILE
-    write_beside(path, "".join(json.dumps(row) + "\n" for row in rows))
-    anchor = load_config(lineup.recipe, lineup.overrides).task.reporting.anchor
-    print_results(rows, anchor, Console(width=None if Console().is_terminal else 170))
-    print(f"{path} has the same figures")
+        config = load_config(lineup.recipe, [f"data={args.data}", *lineup.overrides])
+        systems, missing = open_all(lineup, args.runs)
+        if not systems:
+            raise ValueError(
+                "no peer is installed and --runs names no model: there is nothing to run\n"
+                + "\n".join(f"{name}: {install}" for name, install in missing.items())
+            )
+        about = {
+            "task": args.task,
+            "label": lineup.label,
+            "anchor": config.task.reporting.anchor,
+            "split": args.split,
+            "stream_hours": args.hours,
+            "seed": SEED,
+            "date": date.today().isoformat(),
+            "machine": f"{platform.machine()}, Python {platform.python_version()}",
+        }
+        args.out.mkdir(parents=True, exist_ok=True)
+        rows = missing_rows(missing, about)
+        for line in left_out(rows):
+            print(line, file=sys.stderr)
+        for at_level in benchmark(lineup, systems, config, args.snr_db, args.hours, args.split, about):
+            rows += at_level
+            write_beside(args.out / RESULTS_FILE, "".join(json.dumps(row) + "\n" for row in rows))
+            write_beside(args.out / PAGE_FILE, as_markdown(rows))
+    except (ValueError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(2)
+    print_results(rows, Console(width=None if Console().is_terminal else 170))
+    print(f"{args.out / RESULTS_FILE} and {args.out / PAGE_FILE} have the same figures")
 
 
 def _arguments() -> argparse.Namespace:
@@ -93,7 +106,12 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--task", choices=tuple(LINEUPS), required=True)
     parser.add_argument("--data", required=True, metavar="DIR", help="a folder of recordings (docs/data.md)")
     parser.add_argument(
-        "--runs", nargs="+", type=Path, default=[], metavar="RUN_OR_ONNX", help="models of ours (default: none)"
+        "--runs",
+        nargs="+",
+        type=Path,
+        default=[],
+        metavar="RUN_OR_ONNX",
+        help="models of ours (default: none)",
     )
     parser.add_argument(
         "--snr-db", type=_levels, default=[20.0, 10.0, 0.0], metavar="DB,DB,...", help="default: 20,10,0"
@@ -102,7 +120,9 @@ def _arguments() -> argparse.Namespace:
         "--hours", type=float, default=0.6, help="of streams at each noise level (default: 0.6)"
     )
     parser.add_argument("--split", choices=("dev", "test"), default="dev", help="default: dev")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help=f"where {RESULTS_FILE} goes")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help=f"where {RESULTS_FILE} and {PAGE_FILE} go"
+    )
     return parser.parse_args()
 
 

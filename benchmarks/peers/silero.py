@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine import SAMPLE_RATE_HZ, NotInstalledError, System
 from numpy.typing import NDArray
+
+from engine import SAMPLE_RATE_HZ, NotInstalledError, System
 
 _CONTEXT_SAMPLES = 64
 

@@ -8,8 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from engine import NotInstalledError, System
 from numpy.typing import NDArray
+
+from engine import NotInstalledError, System
 
 
 class TenEngine:
