@@ -65,8 +65,12 @@ def load(path: Path, label: str) -> System:
     from anchorstream.train.run import open_run
 
     run = open_run(path)
+    if label not in run.config.task.labels:
+        raise ValueError(f"{path} detects {list(run.config.task.labels)}; expected {label!r} among them")
     with TemporaryDirectory() as folder:
-        return _system(export_run(run, Path(folder) / "model.onnx", chosen_decoder(run)), path.name, label)
+        return _system(
+            export_run(run, Path(folder) / "model.onnx", chosen_decoder(run)), path.resolve().name, label
+        )
 
 
 def _system(path: Path, name: str, label: str) -> System:

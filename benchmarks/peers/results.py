@@ -152,7 +152,8 @@ def footnote(rows: Sequence[Row]) -> str:
     point = rows[0]["points"][0]
     hours = point["hours"]
     ours = next((row["system"] for row in rows if row["ours"]), None)
-    last_line = f" Last line: misses more than {ours}, in points." if ours and len(rows) > 1 else ""
+    compared = any("misses_more_than_ours" in row["points"][0] for row in rows)
+    last_line = f" Last line: misses more than {ours}, in points." if compared else ""
     return (
         f"{point['events']} events of {rows[0]['speakers']} speakers and {hours:.2f} h without an event, at each noise "
         f"level. FA/h: false alarms per hour, of which a single one is {1 / hours:.1f} here. Cells: misses [95%]; "

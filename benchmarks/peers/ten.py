@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
@@ -40,22 +42,24 @@ def load() -> System:
     """The library that comes with the package.
 
     Raises:
-        NotInstalledError: if the package, or the C++ library that it needs, is not there.
+        NotInstalledError: if the package, or the C++ library that it needs, is not there, or is for another machine.
     """
     try:
         import ten_vad as package
     except ImportError as error:
         raise NotInstalledError("pip install ten-vad") from error
-    try:
-        engine = TenEngine(package.TenVad)
-    except OSError as error:
-        raise NotInstalledError(f"apt-get install libc++1   ({error})") from error
     library = Path(package.__file__).parent / "lib" / "Linux" / "x64" / "libten_vad.so"
+    if sys.platform == "linux":
+        # The package would load it as well, and complain twice.
+        try:
+            ctypes.CDLL(str(library))
+        except OSError as error:
+            raise NotInstalledError(f"apt-get install libc++1 ({error})") from error
     return System(
         name="TEN VAD",
-        engine=engine,
+        engine=TenEngine(package.TenVad),
         version=f"ten-vad {version('ten-vad')}",
         post_processing="none of its own",
         threshold=0.5,
-        model_bytes=library.stat().st_size if library.is_file() else None,
+        model_bytes=library.stat().st_size,
     )

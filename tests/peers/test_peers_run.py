@@ -5,6 +5,7 @@ import re
 import sys
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import soundfile
 from rich.console import Console
 
 import run as script
+import ten
 import tiny_model
 from anchorstream.data.clip import Segment, Stream
 from anchorstream.tasks import TASKS
@@ -143,6 +145,16 @@ def test_who_is_not_installed_is_listed_with_what_installs_it():
     systems, missing = open_all(replace(LINEUPS["onset"], peers=peers), [])
     assert [one.name for one in systems] == ["there"]
     assert missing == {"absent": "pip install it"}
+
+
+def test_a_package_whose_library_cannot_be_loaded_is_not_installed(monkeypatch, tmp_path):
+    if sys.platform != "linux":
+        pytest.skip("the other libraries are complete")
+    package = ModuleType("ten_vad")
+    package.__file__ = str(tmp_path / "__init__.py")
+    monkeypatch.setitem(sys.modules, "ten_vad", package)
+    with pytest.raises(NotInstalledError, match=r"apt-get install libc\+\+1 \(.*libten_vad\.so"):
+        ten.load()
 
 
 def test_two_models_of_one_name_are_refused(tmp_path):
