@@ -12,6 +12,10 @@ from dataclasses import dataclass
 #: Times are sums and products of decimal fractions; this much of a frame is rounding, not time.
 ROUNDING_FRAMES = 1e-6
 
+#: The target of a frame at which no answer is asked for: it counts in no loss and in no score of frames. It is the
+#: ``ignore_index`` of PyTorch's losses and of ours.
+IGNORED = -100
+
 
 @dataclass(frozen=True, slots=True)
 class FrameClock:

@@ -113,10 +113,11 @@ def test_the_exported_model_wants_both_and_in_the_right_order(run: Path, tmp_pat
 
 def test_what_hears_audio_alone_can_do_without_nothing(tmp_path: Path, capsys) -> None:
     # A run whose recordings are not there: reading them would fail otherwise.
-    (tmp_path / "config.yaml").write_text("data: nowhere\n", encoding="utf-8")
-    for missing in ("audio", "motion"):
-        assert main(["evaluate", str(tmp_path), "--without", missing]) == 2
-        assert "the task 'keyword' hears audio alone" in capsys.readouterr().err
+    for task in ("{name: keyword}", "{name: trigger, inputs: [audio]}"):
+        (tmp_path / "config.yaml").write_text(f"data: nowhere\ntask: {task}\n", encoding="utf-8")
+        for missing in ("audio", "motion"):
+            assert main(["evaluate", str(tmp_path), "--without", missing]) == 2
+            assert "hears audio alone here" in capsys.readouterr().err
 
 
 def test_motion_that_is_not_there_is_named_before_anything_is_read(tmp_path: Path, capsys) -> None:

@@ -7,6 +7,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anchorstream.frames import IGNORED
+from anchorstream.losses import build
 from anchorstream.models.outputs import (
     OUTPUTS,
     event_posteriors,
@@ -41,6 +43,15 @@ def test_class_indices_become_a_target_for_each_label():
     targets = torch.tensor([[0, 1, 3], [2, 0, 0]])
     expected = [[[0, 0, 0], [1, 0, 0], [0, 0, 1]], [[0, 1, 0], [0, 0, 0], [0, 0, 0]]]
     assert targets_by_label(targets, 3).tolist() == expected
+
+
+@pytest.mark.parametrize("outputs", OUTPUTS)
+def test_frames_at_which_no_answer_is_asked_for_count_in_no_loss(outputs):
+    logits = torch.randn(1, 4, logit_count(2, outputs), requires_grad=True)
+    targets = torch.tensor([[0, IGNORED, 2, 1]])
+    options = {"multi_label": True} if outputs == "sigmoid" else {}
+    build("sal", **options)(*loss_inputs(logits, targets, outputs), targets == 2).backward()
+    assert logits.grad[0].abs().sum(-1).gt(0).tolist() == [True, False, True, True]
 
 
 def test_one_sigmoid_output_is_what_the_losses_take_for_one():

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from anchorstream.cli.main import main
+from anchorstream.frames import IGNORED
 from anchorstream.losses import temporal_weight
 from anchorstream.report.inspection import inspected_streams, inspection_figure, write_inspection
 from anchorstream.train.config import load_config
@@ -47,11 +48,11 @@ def test_the_picture_shows_targets_anchors_and_weight_where_they_are(config):
         assert (time, time) in lines
     weight = max(above.get_lines(), key=lambda line: len(line.get_xdata()))
     np.testing.assert_array_equal(weight.get_ydata(), item.weight)
-    (shade,) = above.collections
-    covered = shade.get_datalim(above.transData)
-    labelled = item.targets.nonzero()[0]
-    assert covered.x0 == pytest.approx(item.clock.time_of(int(labelled[0])), abs=0.011)
-    assert covered.x1 == pytest.approx(item.clock.time_of(int(labelled[-1])), abs=0.011)
+    labelled, hatched = above.collections
+    for shade, frames in ((labelled, item.targets > 0), (hatched, item.targets == IGNORED)):
+        covered, at = shade.get_datalim(above.transData), frames.nonzero()[0]
+        assert covered.x0 == pytest.approx(item.clock.time_of(int(at[0])), abs=0.011)
+        assert covered.x1 == pytest.approx(item.clock.time_of(int(at[-1])), abs=0.011)
     assert {text.get_text() for text in below.texts} == {s.label for s in item.stream.segments}
 
 

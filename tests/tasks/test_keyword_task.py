@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from anchorstream.data.clip import Segment, Stream
-from anchorstream.frames import FrameClock
+from anchorstream.frames import IGNORED, FrameClock
 from anchorstream.tasks import KeywordTask
 
 
@@ -18,14 +18,14 @@ def test_positive_frames_begin_with_the_first_frame_that_has_heard_the_whole_key
     # The keyword ends at 0.505 s. Frame 50 is known at 0.51 s, the first moment at or after the end.
     task = KeywordTask(keywords=("computer",), label_after_s=0.02)
     targets, anchors = task.targets(stream_of(segment("computer", 0.1, 0.505)), FrameClock(0.01), 200)
-    assert np.flatnonzero(targets).tolist() == [50, 51]
+    assert np.flatnonzero(targets > 0).tolist() == [50, 51]
     assert np.flatnonzero(anchors).tolist() == [50]
 
 
 def test_labels_may_begin_before_the_end_while_the_anchor_stays() -> None:
     task = KeywordTask(label_before_s=0.03, label_after_s=0.01)
     targets, anchors = task.targets(stream_of(segment("computer", 0.1, 0.5)), FrameClock(0.01), 200)
-    assert np.flatnonzero(targets).tolist() == [46, 47, 48, 49]
+    assert np.flatnonzero(targets > 0).tolist() == [46, 47, 48, 49]
     assert np.flatnonzero(anchors).tolist() == [49]
 
 
@@ -38,9 +38,32 @@ def test_each_keyword_has_its_class_and_everything_else_is_background() -> None:
         segment("alexa", 1.4, 1.6, kind="speech"),
     )
     targets, anchors = task.targets(stream, FrameClock(0.01), 200)
-    assert {int(t): int(c) for t, c in enumerate(targets) if c} == {29: 1, 79: 2}
+    assert {int(t): int(c) for t, c in enumerate(targets) if c > 0} == {29: 1, 79: 2}
     assert [event.label for event in task.events(stream)] == ["alexa", "computer"]
     assert np.flatnonzero(anchors).tolist() == [29, 79, 119, 159]
+
+
+def test_no_answer_is_asked_for_while_a_keyword_is_all_but_over() -> None:
+    task = KeywordTask(keywords=("computer",), label_after_s=0.02, label_margin_s=0.05)
+    stream = stream_of(segment("computer", 0.1, 0.5), segment("jarvis", 0.6, 0.8))
+    targets, _ = task.targets(stream, FrameClock(0.01), 200)
+    assert np.flatnonzero(targets == IGNORED).tolist() == [44, 45, 46, 47, 48]
+    assert np.flatnonzero(targets > 0).tolist() == [49, 50]
+
+
+def test_the_margin_of_a_keyword_takes_nothing_from_the_keyword_before() -> None:
+    task = KeywordTask(keywords=("a", "b"), label_after_s=0.4, label_margin_s=0.1)
+    targets, _ = task.targets(
+        stream_of(segment("a", 0.1, 0.5), segment("b", 0.6, 0.95)), FrameClock(0.01), 200
+    )
+    assert targets[49:94].tolist() == [1] * 40 + [IGNORED] * 5
+
+
+def test_a_margin_that_begins_before_the_stream_is_cut() -> None:
+    targets, _ = KeywordTask(label_margin_s=0.1).targets(
+        stream_of(segment("computer", 0.0, 0.05)), FrameClock(0.01), 200
+    )
+    assert targets[:5].tolist() == [IGNORED] * 4 + [1]
 
 
 def test_anchors_may_be_left_to_the_keywords_alone() -> None:

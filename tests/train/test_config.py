@@ -189,10 +189,6 @@ def test_motion_is_refused_where_nothing_feels_it(override) -> None:
     assert load_config("trigger", [override]) != load_config("trigger")
 
 
-def test_the_options_of_motion_are_checked_with_all_others() -> None:
-    with pytest.raises(ConfigError) as error:
-        load_config("trigger", ["motion.raise_shar=0.5", "task.inputs=[audio, gyroscope]", "seed=-1"])
-    text = str(error.value)
-    assert "3 error(s)" in text
-    assert "did you mean 'raise_share'?" in text
-    assert "a gyroscope goes with an accelerometer" in text
+def test_inputs_that_do_not_go_together_are_named() -> None:
+    with pytest.raises(ConfigError, match="a gyroscope goes with an accelerometer"):
+        load_config("trigger", ["task.inputs=[audio, gyroscope]"])

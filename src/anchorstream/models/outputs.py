@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from anchorstream.frames import IGNORED
+
 Outputs = Literal["softmax", "sigmoid"]
 
 OUTPUTS: tuple[Outputs, ...] = get_args(Outputs)
@@ -69,11 +71,14 @@ def prior_logits(labels: int, outputs: Outputs) -> Tensor:
 def targets_by_label(targets: Tensor, labels: int) -> Tensor:
     """Class indices (B, T), 0 = background, as 0 and 1 for each label: (B, T, labels); for one label (B, T).
 
+    ``IGNORED`` remains, for every label.
+
     Example:
         >>> targets_by_label(torch.tensor([[0, 2, 1]]), 2).tolist()
         [[[0, 0], [0, 1], [1, 0]]]
     """
-    return F.one_hot(targets, labels + 1)[..., 1:].squeeze(-1)
+    of_labels = F.one_hot(targets.clamp(min=0), labels + 1)[..., 1:]
+    return of_labels.masked_fill((targets == IGNORED)[..., None], IGNORED).squeeze(-1)
 
 
 def loss_inputs(logits: Tensor, targets: Tensor, outputs: Outputs) -> tuple[Tensor, Tensor]:

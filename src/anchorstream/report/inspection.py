@@ -18,7 +18,7 @@ from anchorstream import losses
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Stream
 from anchorstream.data.corpus import Corpus
 from anchorstream.data.motion import AXES_ACCELEROMETER, SimulatedMotion
-from anchorstream.frames import FrameClock
+from anchorstream.frames import IGNORED, FrameClock
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import targets_by_label
 from anchorstream.report.examples import draw_spectrogram, wav_data_uri
@@ -39,7 +39,7 @@ class InspectedStream:
         stream: the samples and what was said.
         labels: the names of the classes 1, 2, ...
         clock: when frames are known.
-        targets: (T,) class of each frame, 0 = background.
+        targets: (T,) class of each frame, 0 = background, ``IGNORED`` = not counted.
         anchors: (T,) bool.
         weight: (T,) the temporal weight, of several sigmoid outputs the largest; ``None`` for a loss without one.
     """
@@ -108,7 +108,7 @@ def write_inspection(
                 {
                     "name": f"stream {index}",
                     "snr_db": item.stream.snr_db,
-                    "events": int(np.count_nonzero(np.diff(item.targets, prepend=0) * item.targets)),
+                    "events": _events_of(item.targets),
                     "anchors": int(item.anchors.sum()),
                     "svg": Markup(
                         to_svg(figure, f"targets, anchors, weight and spectrogram of stream {index}")
@@ -155,6 +155,20 @@ def inspection_figure(item: InspectedStream) -> Figure:
             linewidth=0,
             label=shortened(item.labels[int(label) - 1]),
         )
+    if (item.targets == IGNORED).any():
+        above.fill_between(
+            times,
+            0,
+            1,
+            where=item.targets == IGNORED,
+            step="mid",
+            transform=above.get_xaxis_transform(),
+            facecolor="none",
+            edgecolor=MUTED,
+            hatch="////",
+            linewidth=0,
+            label="not counted",
+        )
     for time in times[item.anchors]:
         above.axvline(time, color=MUTED, linewidth=1, linestyle=(0, (4, 3)))
     if item.weight is not None:
@@ -173,6 +187,12 @@ def inspection_figure(item: InspectedStream) -> Figure:
     rows[-1].set_xlabel("seconds")
     rows[-1].set_xlim(0, max(item.stream.duration_s, 1 / SAMPLE_RATE_HZ))
     return figure
+
+
+def _events_of(targets: NDArray[np.int64]) -> int:
+    """How many times positive frames begin."""
+    positive = np.maximum(targets, 0)
+    return int(np.count_nonzero(np.diff(positive, prepend=0) * positive))
 
 
 def _draw_motion(axes: Axes, motion: SimulatedMotion) -> None:

@@ -16,7 +16,7 @@ from anchorstream.data.clip import Stream
 from anchorstream.data.corpus import Corpus
 from anchorstream.data.mix_settings import MixSettings
 from anchorstream.decode import DecoderSettings
-from anchorstream.frames import FrameClock
+from anchorstream.frames import IGNORED, FrameClock
 from anchorstream.metrics import Event, MatchWindow
 from anchorstream.tasks.task import AudioAlone, Reporting, check_seconds
 
@@ -29,6 +29,8 @@ class KeywordTask(AudioAlone):
         keywords: what to detect; class ``i + 1`` of the network is ``keywords[i]``, class 0 is everything else.
         label_before_s: positive frames begin this long before the keyword's end.
         label_after_s: positive frames last until this long after the keyword's end.
+        label_margin_s: for this long before the first positive frame no answer is asked for. Nobody who has heard all
+            but the last of a word can say whether it is over, and a network that must keep silent there learns to wait.
         anchor_others: whether the end of every other utterance is an anchor too. There the detector has to decide
             as well, for "no"; without it, an anchor loss counts exactly those frames least.
         early_s: a detection this long before the keyword's start still counts as its hit.
@@ -44,6 +46,7 @@ class KeywordTask(AudioAlone):
     keywords: tuple[str, ...] = ("computer",)
     label_before_s: float = 0.0
     label_after_s: float = 0.4
+    label_margin_s: float = 0.1
     early_s: float = 0.0
     late_s: float = 0.75
     anchor_others: bool = True
@@ -57,7 +60,14 @@ class KeywordTask(AudioAlone):
         if repeated:
             raise ValueError(f"each keyword may be named once; named again: {', '.join(repeated)}")
         check_seconds(
-            self, "label_before_s", "label_after_s", "early_s", "late_s", "smoothing_s", "refractory_s"
+            self,
+            "label_before_s",
+            "label_after_s",
+            "label_margin_s",
+            "early_s",
+            "late_s",
+            "smoothing_s",
+            "refractory_s",
         )
         if self.label_before_s + self.label_after_s <= 0:
             raise ValueError(
@@ -115,14 +125,18 @@ class KeywordTask(AudioAlone):
     def targets(
         self, stream: Stream, clock: FrameClock, frames: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The class of each frame, (frames,), and the mask of the anchors, (frames,)."""
+        """The class of each frame, or ``IGNORED``, (frames,), and the mask of the anchors, (frames,)."""
         targets = np.zeros(frames, dtype=np.int64)
         anchors = np.zeros(frames, dtype=np.bool_)
         events = self.events(stream)
         for event in events:
-            first = clock.frame_at(event.anchor_s - self.label_before_s)
+            begins_s = event.anchor_s - self.label_before_s
+            first = clock.frame_at(begins_s)
             last = clock.frame_at(event.anchor_s + self.label_after_s)
             targets[first:last] = self.keywords.index(event.label) + 1
+            margin = targets[max(0, clock.frame_at(begins_s - self.label_margin_s)) : first]
+            # The last of the keyword before may reach into it.
+            margin[margin == 0] = IGNORED
         if self.anchor_others:
             ends_s = [segment.end_s for segment in stream.segments]
         else:

@@ -124,7 +124,7 @@ class Task(Protocol):
     def targets(
         self, stream: Stream, clock: FrameClock, frames: int
     ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
-        """The class of each frame, (frames,), and the mask of the anchors, (frames,)."""
+        """The class of each frame, or ``IGNORED``, (frames,), and the mask of the anchors, (frames,)."""
 
 
 def check_seconds(task: Task, *names: str) -> None:

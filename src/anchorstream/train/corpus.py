@@ -114,15 +114,15 @@ def scored_streams(
 
 
 def check_missing(config: Config, missing: Collection[Modality]) -> None:
-    """Refuses to do without a modality in a task that has one alone, before anything is loaded or mixed for it.
+    """Refuses to do without a modality where the detector has no other, before anything is loaded or mixed for it.
 
     Raises:
-        ConfigError: if the task has no sensor but the microphone.
+        ConfigError: if it has no sensor but the microphone.
     """
-    if missing and config.task.accompaniment(None) is None:
+    if missing and not config.task.motion:
         raise ConfigError(
-            f"the task {config.task.name!r} hears audio alone, so that nothing can be missing; "
-            "audio or motion can be where a task has a motion sensor as well"
+            f"the task {config.task.name!r} hears audio alone here, so that nothing can be missing; "
+            "audio or motion can be where a detector has a motion sensor as well"
         )
 
 

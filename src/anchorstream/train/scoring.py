@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from anchorstream.data.clip import Stream
+from anchorstream.frames import IGNORED
 from anchorstream.metrics import Curve, Event, PosteriorStream, roc_auc, sweep
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import Task
@@ -77,13 +78,14 @@ class FeatureStreams:
         return scored
 
     def cross_entropy(self, scored: Sequence[PosteriorStream]) -> float:
-        """The mean over all frames of -log p(target): the plain one, whatever loss the network was trained with.
+        """The mean of -log p(target) over all frames that count: plain cross entropy, whatever the network learnt by.
 
         With sigmoid outputs there is a target for each label, and the mean is over all of them.
         """
         total, count = 0.0, 0
-        for targets, stream in zip(self._targets, scored, strict=True):
-            events = np.asarray(stream.posteriors)
+        for all_targets, stream in zip(self._targets, scored, strict=True):
+            asked = all_targets != IGNORED
+            targets, events = all_targets[asked], np.asarray(stream.posteriors)[asked]
             if self._outputs == "softmax":
                 all_classes = np.concatenate([1.0 - events.sum(1, keepdims=True), events], axis=1)
                 picked = np.take_along_axis(all_classes, targets[:, None], axis=1)
@@ -95,12 +97,11 @@ class FeatureStreams:
         return total / count
 
     def frame_auc(self, scored: Sequence[PosteriorStream], label: str) -> float | None:
-        """The ROC-AUC of ``label`` over all frames, before smoothing; ``None`` if all frames are alike."""
-        column = self._task.labels.index(label)
-        return roc_auc(
-            np.concatenate([stream.posteriors[:, column] for stream in scored]),
-            np.concatenate(self._targets) == column + 1,
-        )
+        """The ROC-AUC of ``label`` over all frames that count, before smoothing; ``None`` if all are alike."""
+        column, targets = self._task.labels.index(label), np.concatenate(self._targets)
+        asked = targets != IGNORED
+        posteriors = np.concatenate([stream.posteriors[:, column] for stream in scored])
+        return roc_auc(posteriors[asked], targets[asked] == column + 1)
 
 
 def curves(task: Task, streams: Sequence[PosteriorStream]) -> dict[str, Curve]:
