@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint peers clean
 
 demo: $(STAMP)
 	$(BIN)/anchorstream demo --out runs/demo
@@ -16,6 +16,11 @@ lint: $(STAMP)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# What benchmarks/peers compares with. silero-vad asks for packages that its ONNX file does not need.
+peers: $(STAMP)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[peers]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --no-deps silero-vad
 
 $(STAMP): pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -1,0 +1,6 @@
+"""The adapters are no package: as when the script runs, they find each other in their folder."""
+
+import sys
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).parents[2] / "benchmarks" / "peers"))
