@@ -1,6 +1,7 @@
 """A trained detector on a live signal: numpy and onnxruntime, never torch."""
 
 from anchorstream.decode import Detection
+from anchorstream.runtime.clips import SaveClips
 from anchorstream.runtime.contract import Contract, ContractError
 from anchorstream.runtime.detector import Detector
 from anchorstream.runtime.motion_file import MotionRecording, read_motion
@@ -8,6 +9,7 @@ from anchorstream.runtime.motion_pipe import MotionPipe
 from anchorstream.runtime.motion_table import MotionFileError
 from anchorstream.runtime.packets import PacketDetector
 from anchorstream.runtime.session import ModelError, Session
+from anchorstream.runtime.sinks import JsonLines, RunCommand
 from anchorstream.runtime.sources import Source, SourceError, input_devices, microphone, raw_pcm, sound_file
 
 __all__ = [
@@ -15,11 +17,14 @@ __all__ = [
     "ContractError",
     "Detection",
     "Detector",
+    "JsonLines",
     "ModelError",
     "MotionFileError",
     "MotionPipe",
     "MotionRecording",
     "PacketDetector",
+    "RunCommand",
+    "SaveClips",
     "Session",
     "Source",
     "SourceError",

@@ -100,6 +100,11 @@ class Detector:
         return self._session.contract.delay_s
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """What a smoothed posterior must reach, for each label."""
+        return {label: self._decoder.settings.threshold_of(label) for label in self.labels}
+
+    @property
     def bad_samples(self) -> int:
         """Samples that were NaN or infinite, and taken as 0."""
         return self._intake.bad_samples

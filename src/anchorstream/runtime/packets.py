@@ -118,6 +118,11 @@ class PacketDetector:
         return self._detector.labels
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """What a smoothed posterior must reach, for each label."""
+        return self._detector.thresholds
+
+    @property
     def bad_samples(self) -> int:
         """Samples that were NaN or infinite, and taken as 0."""
         return self._detector.bad_samples

@@ -64,7 +64,7 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
         SourceError: at once if it is missing or no audio; while reading, if it is damaged or ends before its header
             says. All blocks before the damage are handed on first.
     """
-    soundfile = _soundfile()
+    soundfile = load_soundfile()
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"{path}: {_why_no_file(path)}")
@@ -99,7 +99,7 @@ def _why_no_file(path: Path) -> str:
 
 
 def _file_blocks(sound: soundfile.SoundFile, path: Path, frames: int) -> Iterator[Block]:
-    libsndfile_error = _soundfile().LibsndfileError
+    libsndfile_error = load_soundfile().LibsndfileError
     read = 0
     while True:
         try:
@@ -128,7 +128,13 @@ def _promised_frames(sound: soundfile.SoundFile) -> int:
     return int(sound.frames)
 
 
-def _soundfile() -> Any:  # noqa: ANN401 - it has no types
+def load_soundfile() -> Any:  # noqa: ANN401 - it has no types
+    """The package that reads and writes sound files.
+
+    Raises:
+        ImportError: if it is not installed.
+        SourceError: if it finds no libsndfile.
+    """
     try:
         import soundfile
     except ImportError as error:
