@@ -8,6 +8,7 @@ from anchorstream.runtime.motion_file import MotionRecording, read_motion
 from anchorstream.runtime.motion_pipe import MotionPipe
 from anchorstream.runtime.motion_table import MotionFileError
 from anchorstream.runtime.packets import PacketDetector
+from anchorstream.runtime.pool import DetectorPool
 from anchorstream.runtime.session import ModelError, Session
 from anchorstream.runtime.sinks import JsonLines, RunCommand
 from anchorstream.runtime.sources import Source, SourceError, input_devices, microphone, raw_pcm, sound_file
@@ -17,6 +18,7 @@ __all__ = [
     "ContractError",
     "Detection",
     "Detector",
+    "DetectorPool",
     "JsonLines",
     "ModelError",
     "MotionFileError",

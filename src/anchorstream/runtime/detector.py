@@ -159,10 +159,7 @@ class Detector:
         Raises:
             ValueError: if the model has no motion sensor, for other shapes, and for times that are no finite numbers.
         """
-        if self._motion is None:
-            raise ValueError("the model hears audio alone and takes no motion")
-        readings = np.asarray(readings)
-        self._motion.push(times_s, readings[:, : self._motion.channels] if readings.ndim == 2 else readings)
+        push_motion(self._motion, times_s, readings)
 
     @locked
     def flush(self) -> list[Detection]:
@@ -203,3 +200,15 @@ def decoder_settings(
     if isinstance(threshold, Mapping):
         threshold = {label: settings.threshold_of(label) for label in contract.labels} | dict(threshold)
     return settings if threshold is None else replace(settings, threshold=threshold)
+
+
+def push_motion(frames: MotionFrames | None, times_s: ArrayLike, readings: ArrayLike) -> None:
+    """Hands readings to the frames of a model's motion sensor, those of further channels left out.
+
+    Raises:
+        ValueError: if there is no sensor, for other shapes, and for times that are no finite numbers.
+    """
+    if frames is None:
+        raise ValueError("the model hears audio alone and takes no motion")
+    readings = np.asarray(readings)
+    frames.push(times_s, readings[:, : frames.channels] if readings.ndim == 2 else readings)
