@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 # The most that is worked on at once: an hour in one block must not take an hour's memory.
 _PIECE_S = 1.0
+_NOTHING = np.zeros(0, dtype=np.float32)
 # An int16 sample counts in these.
 _INT16_STEP = np.float32(1 / 32768)
 
@@ -42,7 +43,7 @@ class Intake:
     def reset(self) -> None:
         """Begins a new stream."""
         self._resampler = _resampler(self._rate_hz, self._model_rate_hz)
-        self._rest = np.zeros(0, dtype=np.float32)
+        self._rest = _NOTHING
         self.bad_samples = 0
 
     def hops(self, pcm: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
@@ -60,7 +61,7 @@ class Intake:
 
     def end(self) -> Iterator[NDArray[np.float32]]:
         """Ends the stream: what is left of a hop is filled up with silence, and given. Then comes ``reset``."""
-        samples = np.zeros(0, dtype=np.float32)
+        samples = _NOTHING
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples, last=True)
         missing = -(len(self._rest) + len(samples)) % self._hop_samples
@@ -89,7 +90,7 @@ class Intake:
             samples = np.concatenate([self._rest, samples])
         whole = len(samples) - len(samples) % self._hop_samples
         # A copy, or a view of it would keep the whole block.
-        self._rest = samples[whole:].copy()
+        self._rest = samples[whole:].copy() if whole < len(samples) else _NOTHING
         if whole:
             yield samples[:whole]
 
