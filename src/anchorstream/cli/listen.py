@@ -197,6 +197,7 @@ class _Listening:
         if self._runner is not None:
             yield self._runner.given_up, "command(s) not run: too many waited already"
         yield self._source.overflows, "time(s) this machine was too slow for the microphone"
+        yield self._source.outages, "time(s) the microphone was gone; silence stands in its place"
         yield self._ears[0].detector.bad_samples, "sample(s) were no numbers; taken as silence"
         if self._pipe is not None:
             late = max(ear.detector.late_readings for ear in self._ears)
