@@ -73,7 +73,9 @@ class _LiveView(AbstractContextManager[Update]):
         """Keeps the peaks, and draws ten times a second."""
         if block.size:
             full_scale = 32768.0 if block.dtype == np.int16 else 1.0
-            self._level = max(self._level, float(np.abs(block.astype(np.float64)).max()) / full_scale)
+            loudest = float(np.abs(block.astype(np.float64)).max()) / full_scale
+            # What is no number shows as full scale; what is beyond it would stay for long.
+            self._level = max(self._level, min(1.0, loudest))
         self._peaks = [max(old, new) for old, new in zip(self._peaks, posteriors, strict=True)]
         now = time.monotonic()
         if now - self._shown_at >= _REFRESH_S:
@@ -85,7 +87,7 @@ class _LiveView(AbstractContextManager[Update]):
     def _drawn(self) -> Text:
         from rich.text import Text
 
-        level = min(1.0, self._level) if math.isfinite(self._level) else 1.0
+        level = self._level
         level_db = max(_QUIETEST_DB, 20 * math.log10(level)) if level > 0 else _QUIETEST_DB
         lines = [
             self._row(
