@@ -255,3 +255,27 @@ def test_recordings_that_arrive_damaged_are_all_named(cli, model_path):
     assert result.code == 1
     assert len(files(result)) == 6
     assert all("damaged" in entry["error"] for entry in files(result))
+
+
+def test_clips_and_commands_of_files(cli, model_path, sound, tmp_path):
+    first, second = sound("a.wav", [0.2, 0.6]), sound("sub/a.wav", [0.4])
+    clips, times = tmp_path / "clips", tmp_path / "times"
+    command = f"sh -c 'echo $ANCHORSTREAM_TIME_S $ANCHORSTREAM_FILE >> {times}'"
+    options = ["--save-clips", clips, "--before", 0.1, "--after", 0.1, "--exec", command]
+    result = cli("detect", model_path, first, second, *options)
+    assert result.code == 0
+    assert sorted(path.name for path in clips.iterdir()) == [
+        "a-2_000000.420s_loud.flac",
+        "a_000000.220s_loud.flac",
+        "a_000000.620s_loud.flac",
+    ]
+    assert times.read_text() == f"0.22 {first}\n0.62 {first}\n0.42 {second}\n"
+    whole, _ = soundfile.read(first, dtype="int16")
+    clip, _ = soundfile.read(clips / "a_000000.220s_loud.flac", dtype="int16")
+    np.testing.assert_allclose(clip, whole[1920:5120], atol=1)
+
+
+def test_more_clips_than_wait_at_once_are_all_written(cli, model_path, sound, tmp_path):
+    path = sound("many.wav", np.arange(0.2, 29.8, 0.3), duration_s=30.0)
+    cli("detect", model_path, path, "--save-clips", tmp_path / "clips")
+    assert len(list((tmp_path / "clips").iterdir())) == 99

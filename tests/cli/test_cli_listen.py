@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import soundfile
 
 import tiny_model
 
@@ -122,3 +123,51 @@ def test_devices_are_listed_without_a_model(cli, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", fake)
     result = cli("listen", "--list-devices")
     assert (result.code, result.out, result.err) == (0, "  1  headset\n", "")
+
+
+def test_several_models_hear_one_source(cli, model_path, tmp_path, stdin):
+    other = tmp_path / "other.onnx"
+    other.write_bytes(model_path.read_bytes())
+    stdin(raw([0.2]).tobytes())
+    result = cli("listen", model_path, other, "--stdin", "--json")
+    assert [json.loads(line)["model"] for line in result.out.splitlines()] == ["loud", "other"]
+    stdin(raw([0.2]).tobytes())
+    result = cli("listen", model_path, model_path, "--stdin")
+    line = f"     0.22 s  loud  score 1.000  {model_path}\n"
+    assert result.out == 2 * line
+    assert result.err == "listening for loud; Ctrl-C ends\n2 detection(s) in 1.0 s\n"
+
+
+def test_clips_of_what_was_heard(cli, model_path, stdin, tmp_path):
+    samples = raw([0.2, 0.6])
+    stdin(samples.tobytes())
+    folder = tmp_path / "clips"
+    result = cli("listen", model_path, "--stdin", "--save-clips", folder, "--before", 0.1, "--after", 0.05)
+    assert (result.code, result.err.splitlines()[-1]) == (0, "2 clip(s) saved")
+    first, second = sorted(folder.iterdir())
+    assert re.fullmatch(r"\d{8}T\d{6}Z_000000\.220s_loud\.flac", first.name)
+    np.testing.assert_array_equal(soundfile.read(first, dtype="int16")[0], samples[1920:4320])
+    np.testing.assert_array_equal(soundfile.read(second, dtype="int16")[0], samples[8320:10_720])
+
+
+@pytest.mark.parametrize(
+    "options", [["--before", "-1"], ["--after", "x"], ["--exec", ""], ["--exec", "no-such-thing"]]
+)
+def test_a_sink_that_cannot_be_is_wrong_usage(cli, model_path, options):
+    result = cli("listen", model_path, "--stdin", *options)
+    assert (result.code, result.out) == (2, "")
+    assert options[0] in result.err
+
+
+def test_a_command_for_each_detection_does_not_hold_up_the_lines(process, model_path):
+    running = process(
+        "listen", model_path, "--stdin", "--json", "--exec", "sh -c 'sleep 1; echo $ANCHORSTREAM_LABEL'"
+    )
+    running.stdin.write(raw([0.2], duration_s=0.5).tobytes())
+    running.stdin.flush()
+    assert json.loads(running.stdout.readline())["time_s"] == 0.22
+    running.send_signal(signal.SIGINT)
+    out, err = running.communicate(timeout=60)
+    # Ctrl-C is meant for us: the command comes to its end, and stdout stays what it is.
+    assert (running.returncode, out) == (0, b"")
+    assert b"\nloud\n" in err

@@ -23,10 +23,10 @@ def test_the_python_examples_run(model_path, trigger_path, tmp_path, monkeypatch
     rows = np.column_stack(tiny_model.wrist(1.0, [(0.4, 0.9)]))
     np.savetxt("walk.csv", rows, delimiter=",", header="time,ax,ay,az", comments="")
     examples = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
-    assert len(examples) == 3
+    assert len(examples) == 5
     for example in examples:
         exec(compile(example, "docs/live.md", "exec"), {})
-    assert capsys.readouterr().out == "0.52 loud 1.0\n0.72 loud 1.0\n"
+    assert capsys.readouterr().out == "0.52 loud 1.0\n0.52 loud 1.0\n0.72 loud 1.0\n"
 
 
 @pytest.mark.parametrize("command", ["detect", "listen"])

@@ -4,6 +4,7 @@ import io
 import os
 import sys
 import threading
+import time
 from contextlib import contextmanager
 from types import SimpleNamespace
 
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anchorstream.runtime import SourceError, input_devices, microphone, raw_pcm, sound_file
+from anchorstream.runtime import microphones as microphone_module
 
 
 def noise(count, channels=1, seed=0):
@@ -288,7 +290,7 @@ def test_a_device_with_another_rate_gives_its_own(sounddevice):
 def test_a_device_that_stops_is_said(sounddevice, monkeypatch):
     sounddevice(Device())
     monkeypatch.setattr("queue.Queue.get", lambda self, timeout: _empty())
-    with microphone() as source, pytest.raises(SourceError, match="unplugged"):
+    with microphone(reconnect=False) as source, pytest.raises(SourceError, match="unplugged"):
         next(source.blocks)
 
 
@@ -296,6 +298,55 @@ def _empty():
     import queue
 
     raise queue.Empty
+
+
+@pytest.fixture
+def soon(monkeypatch):
+    monkeypatch.setattr(microphone_module, "_PATIENCE_S", 0.05)
+    monkeypatch.setattr(microphone_module, "_RETRY_S", 0.02)
+
+
+def test_a_microphone_that_was_unplugged_is_waited_for(sounddevice, soon, caplog):
+    device = sounddevice(Device())
+    with within(60), microphone(device=1, block_s=0.001) as source:
+        device.give(1)
+        assert (next(source.blocks) == 1).all()
+        begun_s = time.monotonic()
+        device.rates_hz = ()  # unplugged: nothing comes, and it cannot be opened
+        silence = [next(source.blocks) for _ in range(4)]
+        assert device.closed
+        device.rates_hz, device.closed = (16_000,), False
+        while not device.running:
+            silence.append(next(source.blocks))
+        gone_s = time.monotonic() - begun_s
+        device.give(2)
+        taken = next(source.blocks)
+        while not taken.any():
+            silence.append(taken)
+            taken = next(source.blocks)
+        assert (taken == 2).all()
+    assert source.outages == 1
+    assert not any(block.any() for block in silence)
+    # As much silence as it was gone, so that times stay true.
+    assert sum(map(len, silence)) / 16_000 == pytest.approx(gone_s, abs=0.1)
+    # By its name, since numbers are dealt anew.
+    assert device.asked_for == "headset"
+    assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
+        "the microphone has stopped",
+        "the microphone is back",
+    ]
+    assert device.closed
+
+
+def test_portaudio_is_made_to_look_for_devices_again(sounddevice, soon, monkeypatch):
+    device, calls = sounddevice(Device()), []
+    module = sys.modules["sounddevice"]
+    module._terminate = lambda: calls.append("terminate")
+    module._initialize = lambda: calls.append("initialize")
+    with within(60), microphone(block_s=0.001) as source:
+        next(source.blocks)
+        assert calls == ["terminate", "initialize"]
+        assert device.running
 
 
 @pytest.mark.parametrize("device", [Device(rates_hz=()), Device(fails_to_start=True)])

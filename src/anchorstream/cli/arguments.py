@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import math
 import sys
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from anchorstream.runtime import Session
+    from anchorstream.runtime import RunCommand, SaveClips, Session
 
 
 def positive_int(text: str) -> int:
@@ -48,6 +49,63 @@ def number(text: str) -> float:
 def milliseconds(text: str) -> float:
     """A positive number of milliseconds, for ``type=`` of an argument; the value is in seconds."""
     return threshold(text) / 1000
+
+
+def seconds(text: str) -> float:
+    """A length of time, for ``type=`` of an argument."""
+    value = number(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"expected seconds from 0 on, got {text!r}")
+    return value
+
+
+def add_sinks(parser: argparse.ArgumentParser) -> None:
+    """Declares what may be done with each detection, besides printing it."""
+    parser.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        help="run for each detection, which it finds as JSON on stdin and in ANCHORSTREAM_LABEL, _TIME_S and _SCORE",
+    )
+    parser.add_argument(
+        "--save-clips", type=Path, metavar="DIR", help="write the sound around each detection into DIR"
+    )
+    parser.add_argument(
+        "--before", type=seconds, default=2.0, metavar="S", help="seconds of a clip before (default: 2)"
+    )
+    parser.add_argument(
+        "--after", type=seconds, default=1.0, metavar="S", help="seconds of a clip after (default: 1)"
+    )
+
+
+def command(args: argparse.Namespace, *, wait: bool = False) -> RunCommand | None:
+    """What ``--exec`` asks for; a command that cannot be run is wrong usage."""
+    from anchorstream.runtime import RunCommand
+
+    if args.exec is None:
+        return None
+    try:
+        return RunCommand(args.exec, wait=wait)
+    except ValueError as error:
+        args.wrong_usage(f"--exec: {error}")
+        raise
+
+
+def save_clips(
+    args: argparse.Namespace, sample_rate_hz: int, name: str, *, wait: bool = False
+) -> AbstractContextManager[SaveClips | None]:
+    """What ``--save-clips`` asks for."""
+    from anchorstream.runtime import SaveClips
+
+    if args.save_clips is None:
+        return nullcontext()
+    return SaveClips(
+        args.save_clips,
+        sample_rate_hz=sample_rate_hz,
+        before_s=args.before,
+        after_s=args.after,
+        name=name,
+        wait=wait,
+    )
 
 
 def check_motion(session: Session, model: Path, motion: Path | None) -> None:

@@ -13,16 +13,17 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.cli.arguments import check_motion, number, threshold
+from anchorstream.cli.arguments import add_sinks, check_motion, command, number, save_clips, threshold
 
 if TYPE_CHECKING:
-    from anchorstream.runtime import Detector, MotionRecording, Session
+    from anchorstream.runtime import Detection, Detector, MotionRecording, RunCommand, Session
 
 EXAMPLE = """\
 examples:
   anchorstream detect computer.onnx meeting.wav
   anchorstream detect computer.onnx recordings/ --json > detections.json
   anchorstream detect computer.onnx recordings/*.flac --posteriors posteriors/
+  anchorstream detect computer.onnx radio/ --save-clips my_recordings/negative/radio
   anchorstream detect trigger.onnx walk.wav --motion walk.csv --motion-offset-s 0.35
 
 A file with a fault is named, what can be read of it and all others are still done, and the exit code is 1."""
@@ -54,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="S",
         help="seconds from the start of the audio to the first reading (default: 0)",
     )
+    add_sinks(parser)
     parser.set_defaults(wrong_usage=parser.error)
 
 
@@ -64,20 +66,23 @@ def run(args: argparse.Namespace) -> int:
     paths = _audio_files(args.files)
     if args.motion is not None and len(paths) != 1:
         args.wrong_usage(f"--motion goes with one audio file, got {len(paths)}")
+    runner = command(args, wait=True)
     session = Session.open(args.model)
     check_motion(session, args.model, args.motion)
     motion = _motion(args.motion, args.motion_offset_s, session)
     names = _distinct_names(paths)
-    if args.posteriors is not None:
-        args.posteriors.mkdir(parents=True, exist_ok=True)
+    for folder in (args.posteriors, args.save_clips):
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
     results: list[dict[str, Any]] = []
     try:
         for path in paths:
-            npz = None if args.posteriors is None else args.posteriors / names[path]
-            results.append(_detect(session, path, args.threshold, npz, motion))
+            results.append(_detect(args, session, path, names[path], motion, runner))
             if not args.json:
                 _print(results[-1])
     finally:
+        if runner is not None:
+            runner.close()
         # Also after Ctrl-C or on a full disk: what was done is not lost.
         if args.json:
             print(json.dumps({"files": results}))
@@ -102,35 +107,45 @@ def _motion(path: Path | None, offset_s: float, session: Session) -> MotionRecor
 
 
 def _detect(
+    args: argparse.Namespace,
     session: Session,
     path: Path,
-    threshold: float | None,
-    npz: Path | None,
+    name: str,
     motion: MotionRecording | None,
+    runner: RunCommand | None,
 ) -> dict[str, Any]:
     """One entry of the result; what was found before a fault is kept."""
     from anchorstream.runtime import Detector, SourceError, sound_file
+    from anchorstream.runtime.sinks import as_json
 
     result: dict[str, Any] = {"path": str(path), "duration_s": 0.0, "detections": []}
     if path.is_dir():
         return {**result, "error": f"{path}: the folder holds no audio file ({' '.join(sorted(_SUFFIXES))})"}
+    npz = None if args.posteriors is None else args.posteriors / f"{name}.npz"
     posteriors: list[NDArray[np.float32]] = []
     samples = 0
     try:
-        with sound_file(path, block_s=_BLOCK_S) as source:
-            detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=threshold)
+        with (
+            sound_file(path, block_s=_BLOCK_S) as source,
+            save_clips(args, source.sample_rate_hz, name, wait=True) as clips,
+        ):
+            detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=args.threshold)
             if motion is not None:
                 detector.push_motion(motion.times_s, motion.readings)
 
-            def take(detections: Sequence[Any]) -> None:
-                result["detections"] += [
-                    {"time_s": found.time_s, "label": found.label, "score": round(found.score, 6)}
-                    for found in detections
-                ]
+            def take(detections: Sequence[Detection]) -> None:
+                for found in detections:
+                    result["detections"].append(as_json(found))
+                    if clips is not None:
+                        clips(found)
+                    if runner is not None:
+                        runner(found, file=str(path))
                 if npz is not None:
                     posteriors.append(detector.posteriors)
 
             for block in source.blocks:
+                if clips is not None:
+                    clips.push(block)
                 take(detector.push(block))
                 samples += len(block)
                 result["duration_s"] = round(samples / source.sample_rate_hz, 6)
@@ -191,7 +206,7 @@ def _audio_files(given: Sequence[Path]) -> list[Path]:
 
 
 def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for the posteriors of each file: its stem, numbered where several files share one."""
+    """A name for what is written of each file: its stem, numbered where several files share one."""
     names: dict[Path, str] = {}
     taken: set[str] = set()
     for path in paths:
@@ -201,5 +216,5 @@ def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
             number += 1
             name = f"{path.stem}-{number}"
         taken.add(name.lower())
-        names[path] = f"{name}.npz"
+        names[path] = name
     return names

@@ -66,6 +66,8 @@ class Decoder:
         self._smoothing_frames = settings.smoothing_frames(clock.hop_s)
         self._refractory_frames = settings.refractory_frames(clock.hop_s)
         self._release_frames = settings.release_frames(clock.hop_s)
+        # An average of what is below this is below every threshold, rounding included.
+        self._quiet_below = (1 - 1e-9) * min(self._thresholds)
         self.reset()
 
     def reset(self) -> None:
@@ -76,6 +78,7 @@ class Decoder:
         self._armed_from = [0] * count  # the first frame after the refractory time
         self._released = [True] * count
         self._low_frames = [0] * count  # in a row, up to now, while not released
+        self._quiet_frames = self._smoothing_frames  # in a row, up to now; silence came before the stream
 
     def push(self, posteriors: ArrayLike) -> list[Detection]:
         """Takes the next frames and returns the detections among them, in order of time.
@@ -86,7 +89,7 @@ class Decoder:
         Raises:
             ValueError: if the shape is not (T, K).
         """
-        chunk = finite(posteriors)
+        chunk = np.asarray(posteriors, dtype=np.float64)
         if chunk.ndim != 2 or chunk.shape[1] != len(self.labels):
             raise ValueError(
                 f"posteriors must have shape (frames, {len(self.labels)}) for labels {list(self.labels)}, "
@@ -94,9 +97,11 @@ class Decoder:
             )
         if not len(chunk):
             return []
+        if self._is_quiet(chunk):
+            self._keep(chunk)
+            return []
+        chunk = finite(chunk)
         smoothed = smooth_after(chunk, self._smoothing_frames, self._history, self._frame)
-        if self._smoothing_frames > 1:
-            self._history = np.concatenate([self._history, chunk])[-(self._smoothing_frames - 1) :]
 
         fired = [
             (frame, index)
@@ -109,8 +114,23 @@ class Decoder:
             )
             for frame, index in sorted(fired)
         ]
-        self._frame += len(chunk)
+        self._keep(chunk)
         return detections
+
+    def _is_quiet(self, chunk: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
+        """Whether nothing can fire and no label waits to be released: nearly always, and then nearly nothing to do."""
+        before = self._quiet_frames
+        # What is not finite is in no range.
+        quiet = np.minimum.reduce(chunk, axis=None) >= 0 and (
+            np.maximum.reduce(chunk, axis=None) < self._quiet_below
+        )
+        self._quiet_frames = before + len(chunk) if quiet else 0
+        return bool(quiet) and before >= self._smoothing_frames - 1 and all(self._released)
+
+    def _keep(self, chunk: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
+        if self._smoothing_frames > 1:
+            self._history = np.concatenate([self._history, chunk])[-(self._smoothing_frames - 1) :]
+        self._frame += len(chunk)
 
     def _fire(self, smoothed: np.ndarray[tuple[int], np.dtype[np.float64]], index: int) -> list[int]:
         """The frames of this chunk at which label ``index`` fires; moves its state to the chunk's end."""

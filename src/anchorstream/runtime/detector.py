@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -13,10 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from anchorstream.decode import Decoder, DecoderSettings, Detection
 from anchorstream.features.motion import MotionFrames
+from anchorstream.runtime.contract import Contract
+from anchorstream.runtime.intake import Intake, checked_block
+from anchorstream.runtime.locking import locked
 from anchorstream.runtime.session import Session
-
-# The most that is worked on at once: an hour in one block must not take an hour's memory.
-_PIECE_S = 1.0
+from anchorstream.runtime.stepper import Stepper
 
 
 class Detector:
@@ -29,7 +31,8 @@ class Detector:
     A model with a motion sensor takes its readings by ``push_motion``, before the audio of the same time; without any
     the sensor is off. Where both come in packets of their own, ``PacketDetector`` waits for them.
 
-    One instance serves one stream and one thread; several may share a ``Session``.
+    One instance serves one stream. Threads may share it: their calls wait for each other, and ``posteriors`` are those
+    of the last one. Detectors may share a ``Session``, also at the same time.
 
     Args:
         session: the model.
@@ -57,17 +60,15 @@ class Detector:
         threshold: float | Mapping[str, float] | None = None,
     ) -> None:
         contract = session.contract
-        settings = DecoderSettings.from_dict(contract.decoder) if decoder is None else decoder
-        if isinstance(threshold, Mapping):
-            threshold = {label: settings.threshold_of(label) for label in contract.labels} | dict(threshold)
-        if threshold is not None:
-            settings = replace(settings, threshold=threshold)
+        self._lock = threading.RLock()
         self._session = session
-        self._rate_hz = contract.sample_rate_hz if sample_rate_hz is None else sample_rate_hz
-        if self._rate_hz <= 0:
-            raise ValueError(f"sample_rate_hz must be positive, got {self._rate_hz}")
-        self._decoder = Decoder(settings, contract.labels, contract.clock)
+        rate_hz = contract.sample_rate_hz if sample_rate_hz is None else sample_rate_hz
+        self._intake = Intake(rate_hz, contract.sample_rate_hz, contract.hop_samples)
+        self._decoder = Decoder(
+            decoder_settings(contract, decoder, threshold), contract.labels, contract.clock
+        )
         self._motion = MotionFrames(len(contract.motion), contract.motion_hop_s) if contract.motion else None
+        self._stepper = Stepper(session)
         self.reset()
 
     @classmethod
@@ -99,6 +100,16 @@ class Detector:
         return self._session.contract.delay_s
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """What a smoothed posterior must reach, for each label."""
+        return {label: self._decoder.settings.threshold_of(label) for label in self.labels}
+
+    @property
+    def bad_samples(self) -> int:
+        """Samples that were NaN or infinite, and taken as 0."""
+        return self._intake.bad_samples
+
+    @property
     def late_readings(self) -> int:
         """Readings of the motion sensor that came after the audio of their time, and were dropped."""
         return 0 if self._motion is None else self._motion.late_readings
@@ -108,21 +119,19 @@ class Detector:
         """Readings of the motion sensor that were NaN or infinite, and were dropped."""
         return 0 if self._motion is None else self._motion.bad_readings
 
+    @locked
     def reset(self) -> None:
         """Begins a new stream at time 0."""
-        contract = self._session.contract
-        self._state = self._session.init_state()
-        self._rest = np.zeros(0, dtype=np.float32)
-        self._resampler = _resampler(self._rate_hz, contract.sample_rate_hz)
+        self._intake.reset()
+        self._stepper.reset()
         self._decoder.reset()
         if self._motion is not None:
             self._motion.reset()
         self._ended = False
         #: (T, K) of the frames that the last ``push`` or ``flush`` completed.
         self.posteriors: NDArray[np.float32] = np.zeros((0, len(self.labels)), dtype=np.float32)
-        #: Samples that were NaN or infinite, and taken as 0.
-        self.bad_samples = 0
 
+    @locked
     def push(self, pcm: NDArray[np.int16] | NDArray[np.floating[Any]]) -> list[Detection]:
         """Takes the next block and returns what fired in it.
 
@@ -136,12 +145,9 @@ class Detector:
         """
         if self._ended:
             raise RuntimeError("the stream has ended with flush(); reset() begins a new one")
-        pcm = checked_block(pcm)
-        piece = max(1, round(_PIECE_S * self._rate_hz))
-        return self._run(
-            self._resampled(self._mono(pcm[first : first + piece])) for first in range(0, len(pcm), piece)
-        )
+        return self._run(self._intake.hops(checked_block(pcm)))
 
+    @locked
     def push_motion(self, times_s: ArrayLike, readings: ArrayLike) -> None:
         """Takes readings of the motion sensor; they are used by the ``push`` that runs their time.
 
@@ -153,19 +159,13 @@ class Detector:
         Raises:
             ValueError: if the model has no motion sensor, for other shapes, and for times that are no finite numbers.
         """
-        if self._motion is None:
-            raise ValueError("the model hears audio alone and takes no motion")
-        readings = np.asarray(readings)
-        self._motion.push(times_s, readings[:, : self._motion.channels] if readings.ndim == 2 else readings)
+        push_motion(self._motion, times_s, readings)
 
+    @locked
     def flush(self) -> list[Detection]:
         """Ends the stream: what is left of a hop is filled up with silence and run. Then :meth:`reset` begins anew."""
-        samples = np.zeros(0, dtype=np.float32)
-        if self._resampler is not None and not self._ended:
-            samples = self._resampler.resample_chunk(samples, last=True)
-        self._ended = True
-        missing = -(len(self._rest) + len(samples)) % self._session.contract.hop_samples
-        return self._run([np.concatenate([samples, np.zeros(missing, dtype=np.float32)])])
+        ending, self._ended = not self._ended, True
+        return self._run(self._intake.end() if ending else ())
 
     def __enter__(self) -> Detector:
         return self
@@ -175,68 +175,40 @@ class Detector:
     ) -> None:
         self.reset()
 
-    def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
-        if pcm.dtype == np.int16:
-            samples = pcm.astype(np.float32) / np.float32(32768)
-        else:
-            finite = np.isfinite(pcm)
-            if not finite.all():
-                self.bad_samples += int(finite.size - finite.sum())
-                pcm = np.where(finite, pcm, pcm.dtype.type(0))
-            # Their type does not bind them to [-1, 1]; before the cast, which a float64 could overflow.
-            samples = np.clip(pcm, -1.0, 1.0).astype(np.float32)
-        return np.asarray(samples.mean(axis=1) if samples.ndim == 2 else samples, dtype=np.float32)
-
-    def _resampled(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
-        if self._resampler is None:
-            return samples
-        resampled: NDArray[np.float32] = self._resampler.resample_chunk(samples)
-        return resampled
-
     def _run(self, pieces: Iterable[NDArray[np.float32]]) -> list[Detection]:
-        contract = self._session.contract
-        hop = contract.hop_samples
         detections: list[Detection] = []
-        frames = [self.posteriors[:0]]
-        for piece in pieces:
-            samples = np.concatenate([self._rest, piece])
-            whole = len(samples) // hop * hop
-            self._rest = samples[whole:].copy()
-            if whole:
-                motion = None
-                if self._motion is not None:
-                    motion = self._motion.take(whole // contract.motion_hop_samples)[None]
-                posteriors, self._state = self._session.step(samples[None, :whole], self._state, motion)
-                frames.append(posteriors[0])
-                detections += self._decoder.push(posteriors[0])
-        self.posteriors = np.concatenate(frames)
+        frames: list[NDArray[np.float32]] = []
+        for samples in pieces:
+            motion = None
+            if self._motion is not None:
+                motion = self._motion.take(len(samples) // self._session.contract.motion_hop_samples)[None]
+            (posteriors,) = self._stepper.step(samples[None], motion)
+            frames.append(posteriors)
+            detections += self._decoder.push(posteriors)
+        if len(frames) == 1:
+            self.posteriors = frames[0]
+        else:
+            self.posteriors = np.concatenate([self.posteriors[:0], *frames])
         return detections
 
 
-def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:
-    """A block as it was given, if it is one.
+def decoder_settings(
+    contract: Contract, decoder: DecoderSettings | None, threshold: float | Mapping[str, float] | None
+) -> DecoderSettings:
+    """The settings of a model's decoder, or those in their place, with other thresholds where there are some."""
+    settings = DecoderSettings.from_dict(contract.decoder) if decoder is None else decoder
+    if isinstance(threshold, Mapping):
+        threshold = {label: settings.threshold_of(label) for label in contract.labels} | dict(threshold)
+    return settings if threshold is None else replace(settings, threshold=threshold)
+
+
+def push_motion(frames: MotionFrames | None, times_s: ArrayLike, readings: ArrayLike) -> None:
+    """Hands readings to the frames of a model's motion sensor, those of further channels left out.
 
     Raises:
-        TypeError: if it is neither int16 nor floating point.
-        ValueError: if it is neither (N,) nor (N, channels).
+        ValueError: if there is no sensor, for other shapes, and for times that are no finite numbers.
     """
-    pcm = np.asarray(pcm)
-    if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
-        raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
-    if pcm.dtype != np.int16 and not np.issubdtype(pcm.dtype, np.floating):
-        raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
-    return pcm
-
-
-def _resampler(from_hz: int, to_hz: int) -> Any:  # noqa: ANN401 - soxr has no types
-    if from_hz == to_hz:
-        return None
-    try:
-        import soxr
-    except ImportError as error:
-        raise ImportError(
-            f"samples at {from_hz} Hz for a model at {to_hz} Hz need soxr; "
-            'install with: pip install "anchorstream[runtime]"',
-            name=error.name,
-        ) from error
-    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
+    if frames is None:
+        raise ValueError("the model hears audio alone and takes no motion")
+    readings = np.asarray(readings)
+    frames.push(times_s, readings[:, : frames.channels] if readings.ndim == 2 else readings)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import replace
@@ -14,7 +15,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from anchorstream.decode import DecoderSettings, Detection
-from anchorstream.runtime.detector import Detector, checked_block
+from anchorstream.runtime.detector import Detector
+from anchorstream.runtime.intake import checked_block
+from anchorstream.runtime.locking import locked
 from anchorstream.runtime.session import Session
 
 # Time stamps of audio tremble by what the sender does meanwhile; within this the samples follow on each other.
@@ -44,7 +47,8 @@ class PacketDetector:
     Audio with a time that lies after the end of what came before leaves a gap, which is filled with silence; what lies
     before it is dropped. Time stamps may tremble by 20 ms: within that, packets follow on each other.
 
-    A model without a motion sensor works too: nothing is waited for.
+    A model without a motion sensor works too: nothing is waited for. Audio and motion may come from two threads: their
+    calls wait for each other.
 
     Args:
         session: the model.
@@ -80,6 +84,7 @@ class PacketDetector:
     ) -> None:
         if not (math.isfinite(patience_s) and patience_s > 0):
             raise ValueError(f"patience_s must be a positive number of seconds, got {patience_s}")
+        self._lock = threading.RLock()
         self._detector = Detector(
             session, sample_rate_hz=sample_rate_hz, decoder=decoder, threshold=threshold
         )
@@ -113,6 +118,11 @@ class PacketDetector:
         return self._detector.labels
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """What a smoothed posterior must reach, for each label."""
+        return self._detector.thresholds
+
+    @property
     def bad_samples(self) -> int:
         """Samples that were NaN or infinite, and taken as 0."""
         return self._detector.bad_samples
@@ -127,6 +137,7 @@ class PacketDetector:
         """Readings that came when their frames had run, and were dropped."""
         return self._detector.late_readings
 
+    @locked
     def reset(self) -> None:
         """Begins a new stream, whose clock may be another."""
         self._detector.reset()
@@ -146,6 +157,7 @@ class PacketDetector:
         self.posteriors: NDArray[np.float32] = self._detector.posteriors
         self.missing_audio_s = self.late_audio_s = 0.0
 
+    @locked
     def push_audio(
         self, pcm: NDArray[np.int16] | NDArray[np.floating[Any]], time_s: float | None = None
     ) -> list[Detection]:
@@ -178,6 +190,7 @@ class PacketDetector:
             self._waiting[-1] = self._waiting[-1].copy()
         return detections
 
+    @locked
     def push_motion(self, times_s: ArrayLike, readings: ArrayLike) -> list[Detection]:
         """Takes a packet of readings, in any order, and returns what fired.
 
@@ -207,6 +220,7 @@ class PacketDetector:
                 return self._advance()
         return []
 
+    @locked
     def flush(self) -> list[Detection]:
         """Ends the stream: the audio that waits is run without waiting. Then :meth:`reset` begins anew."""
         self._ended = True

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 State = dict[str, NDArray[np.float32]]
 
 _LARGEST_BYTES = 64 * 1024 * 1024
-_PCM, _MOTION, _POSTERIORS = "pcm", "motion", "posteriors"
+_PCM, _MOTION = "pcm", "motion"
+#: The output that is no state.
+POSTERIORS = "posteriors"
 
 
 class ModelError(ValueError):
@@ -30,11 +32,12 @@ class Session:
 
     Attributes:
         contract: what the file says of itself.
+        onnx: the model in onnxruntime, for whoever keeps the buffers of its inputs and outputs.
     """
 
     def __init__(self, session: onnxruntime.InferenceSession, contract: Contract) -> None:
-        self._session, self.contract = session, contract
-        self._outputs = [_POSTERIORS, *(f"{state.name}_out" for state in contract.states)]
+        self.onnx, self.contract = session, contract
+        self._outputs = [POSTERIORS, *(f"{state.name}_out" for state in contract.states)]
 
     @classmethod
     def open(cls, path: str | Path, *, threads: int = 1) -> Session:
@@ -62,7 +65,7 @@ class Session:
             raise
         except Exception as error:  # onnxruntime raises classes of its own, one for each way of being broken
             raise ModelError(
-                f"{path} is no ONNX model that onnxruntime can run: {_first_line(error)}"
+                f"{path} is no ONNX model that onnxruntime can run: {first_line(error)}"
             ) from error
         try:
             contract = Contract.from_json(_metadata(session))
@@ -99,36 +102,41 @@ class Session:
             ValueError: if ``pcm`` is no whole number of hops, or ``motion`` does not go with it.
             ModelError: if the model fails, or gives something else than its contract says.
         """
-        hop = self.contract.hop_samples
-        if pcm.ndim != 2 or pcm.shape[1] == 0 or pcm.shape[1] % hop:
-            raise ValueError(f"expected (batch, n * {hop}) samples with n >= 1, got shape {pcm.shape}")
-        inputs = {_PCM: pcm, **state, **self._motion_input(pcm, motion)}
+        inputs = self.inputs(pcm, motion)
         try:
-            posteriors, *after = self._session.run(self._outputs, inputs)
+            posteriors, *after = self.onnx.run(self._outputs, {**inputs, **state})
         except Exception as error:  # as in open
-            raise ModelError(f"the model failed while running: {_first_line(error)}") from error
+            raise ModelError(f"the model failed while running: {first_line(error)}") from error
         # A file may declare open sizes and keep none: times count frames, so their number must be right.
-        expected = (len(pcm), pcm.shape[1] // hop, len(self.contract.labels))
+        expected = (len(pcm), pcm.shape[1] // self.contract.hop_samples, len(self.contract.labels))
         if posteriors.shape != expected:
             raise ModelError(f"the model gave posteriors of shape {posteriors.shape}, expected {expected}")
         names = (spec.name for spec in self.contract.states)
         return posteriors, dict(zip(names, after, strict=True))
 
-    def _motion_input(
-        self, pcm: NDArray[np.float32], motion: NDArray[np.float32] | None
+    def inputs(
+        self, pcm: NDArray[np.float32], motion: NDArray[np.float32] | None = None
     ) -> dict[str, NDArray[np.float32]]:
+        """What goes into the model beside the state, by name; arguments as of :meth:`step`.
+
+        Raises:
+            ValueError: if ``pcm`` is no whole number of hops, or ``motion`` does not go with it.
+        """
         contract = self.contract
+        hop = contract.hop_samples
+        if pcm.ndim != 2 or pcm.shape[1] == 0 or pcm.shape[1] % hop:
+            raise ValueError(f"expected (batch, n * {hop}) samples with n >= 1, got shape {pcm.shape}")
         if not contract.motion:
             if motion is not None:
                 raise ValueError("the model hears audio alone and has no input for motion")
-            return {}
+            return {_PCM: pcm}
         expected = (len(pcm), pcm.shape[1] // contract.motion_hop_samples, len(contract.motion))
         if motion is None:
             # As a sensor that gives nothing is fed in: one that rests on a table reads 1 g.
             motion = np.zeros(expected, dtype=np.float32)
         elif motion.shape != expected:
             raise ValueError(f"expected motion {expected} of {contract.motion}, got shape {motion.shape}")
-        return {_MOTION: motion}
+        return {_PCM: pcm, _MOTION: motion}
 
 
 def _onnx_session(path: Path, threads: int) -> onnxruntime.InferenceSession:
@@ -171,7 +179,7 @@ def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) 
     inputs = {node.name: node for node in session.get_inputs()}
     outputs = {node.name: node for node in session.get_outputs()}
     _same_names("inputs", inputs, {_PCM, *motion_input, *states})
-    _same_names("outputs", outputs, {_POSTERIORS, *(f"{name}_out" for name in states)})
+    _same_names("outputs", outputs, {POSTERIORS, *(f"{name}_out" for name in states)})
     for node in (*inputs.values(), *outputs.values()):
         if node.type != "tensor(float)":
             raise ModelError(f"{node.name} must be float32, the model has {node.type}")
@@ -187,9 +195,9 @@ def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) 
             raise ModelError(
                 f"{name} must have shape (batch, any number of frames, {len(contract.motion)}), the model has {motion}"
             )
-    posteriors = list(outputs[_POSTERIORS].shape)
+    posteriors = list(outputs[POSTERIORS].shape)
     if len(posteriors) != 3:
-        raise ModelError(f"{_POSTERIORS} must have shape (batch, frames, labels), the model has {posteriors}")
+        raise ModelError(f"{POSTERIORS} must have shape (batch, frames, labels), the model has {posteriors}")
     columns = posteriors[-1]
     if isinstance(columns, int) and columns != len(contract.labels):
         raise ModelError(
@@ -202,5 +210,6 @@ def _same_names(what: str, found: dict[str, Any], expected: set[str]) -> None:
         raise ModelError(f"the model's {what} are {sorted(found)}, its contract says {sorted(expected)}")
 
 
-def _first_line(error: Exception) -> str:
+def first_line(error: Exception) -> str:
+    """What an error of onnxruntime says, without its notes on its own inside."""
     return (str(error).splitlines() or [type(error).__name__])[0][:300]

@@ -1,12 +1,11 @@
-"""Where blocks of samples come from: a sound file, a pipe, a microphone."""
+"""Where blocks of samples come from: a sound file or a pipe; microphones have a file of their own."""
 
 from __future__ import annotations
 
 import os
-import queue
 import re
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
@@ -20,8 +19,6 @@ if TYPE_CHECKING:
 Block = NDArray[np.int16] | NDArray[np.float32]
 
 _BLOCK_S = 0.1
-# A reader that falls this far behind a microphone loses sound rather than memory.
-_MOST_WAITING_BLOCKS = 100
 # Outside of these a header is damaged: at 1 Hz a file of 170 kB would be a day of sound to resample and search.
 _LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 1_000_000
 _RATES = f"from {_LOWEST_RATE_HZ:,} to {_HIGHEST_RATE_HZ:,} Hz"
@@ -45,11 +42,13 @@ class Source:
         sample_rate_hz: the rate at which the samples were taken.
         blocks: int16 or float32, (N,) or (N, channels).
         overflows: how often a microphone's sound was lost, because it was not taken in time.
+        outages: how often a microphone was gone for a while.
     """
 
     sample_rate_hz: int
     blocks: Iterator[Block]
     overflows: int = 0
+    outages: int = 0
 
 
 @contextmanager
@@ -64,7 +63,7 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
         SourceError: at once if it is missing or no audio; while reading, if it is damaged or ends before its header
             says. All blocks before the damage are handed on first.
     """
-    soundfile = _soundfile()
+    soundfile = load_soundfile()
     path = Path(path)
     if not path.is_file():
         raise SourceError(f"{path}: {_why_no_file(path)}")
@@ -99,7 +98,7 @@ def _why_no_file(path: Path) -> str:
 
 
 def _file_blocks(sound: soundfile.SoundFile, path: Path, frames: int) -> Iterator[Block]:
-    libsndfile_error = _soundfile().LibsndfileError
+    libsndfile_error = load_soundfile().LibsndfileError
     read = 0
     while True:
         try:
@@ -128,7 +127,13 @@ def _promised_frames(sound: soundfile.SoundFile) -> int:
     return int(sound.frames)
 
 
-def _soundfile() -> Any:  # noqa: ANN401 - it has no types
+def load_soundfile() -> Any:  # noqa: ANN401 - it has no types
+    """The package that reads and writes sound files.
+
+    Raises:
+        ImportError: if it is not installed.
+        SourceError: if it finds no libsndfile.
+    """
     try:
         import soundfile
     except ImportError as error:
@@ -175,110 +180,3 @@ def raw_pcm(
             yield samples.reshape(-1, channels) if channels > 1 else samples
 
     return Source(sample_rate_hz, blocks())
-
-
-def input_devices() -> list[tuple[int, str]]:
-    """The microphones that there are: index and name.
-
-    Raises:
-        SourceError: if sounddevice or PortAudio is missing, or cannot list the devices.
-    """
-    sounddevice = _sounddevice()
-    try:
-        devices = sounddevice.query_devices()
-    except sounddevice.PortAudioError as error:
-        raise SourceError(f"the microphones cannot be listed: {error}") from error
-    return [
-        (index, device["name"]) for index, device in enumerate(devices) if device["max_input_channels"] > 0
-    ]
-
-
-@contextmanager
-def microphone(
-    *, sample_rate_hz: int = 16_000, device: int | str | None = None, block_s: float = _BLOCK_S
-) -> Iterator[Source]:
-    """Records one channel from a microphone until the context ends.
-
-    Sound that is not taken in time is replaced by silence of the same length, so that times, which count samples, stay
-    true; ``Source.overflows`` counts how often.
-
-    Args:
-        sample_rate_hz: asked of the device; where it cannot, its own rate is taken and ``Source`` says so.
-        device: index or part of the name, as :func:`input_devices` lists them; ``None`` is the default one.
-        block_s: length of a block.
-
-    Raises:
-        SourceError: if sounddevice or PortAudio is missing, there is no such device, or it stops while recording.
-    """
-    sounddevice = _sounddevice()
-    # Each entry: the samples that were lost before the block, and the block.
-    waiting: queue.Queue[tuple[int, Block]] = queue.Queue(_MOST_WAITING_BLOCKS)
-    lost = 0
-
-    def arrived(samples: NDArray[np.int16], frames: int, time: object, status: Any) -> None:  # noqa: ANN401
-        nonlocal lost
-        del time
-        if status.input_overflow:
-            # PortAudio does not say how much was lost; this is the one gap that times do not show.
-            source.overflows += 1
-        try:
-            waiting.put_nowait((lost, samples[:, 0].copy()))
-            lost = 0
-        except queue.Full:
-            source.overflows += lost == 0
-            lost += frames
-
-    def blocks() -> Iterator[Block]:
-        while True:
-            try:
-                missing, block = waiting.get(timeout=max(2.0, 10 * block_s))
-            except queue.Empty:
-                raise SourceError("the microphone has stopped; was it unplugged?") from None
-            while missing > 0:
-                silence = np.zeros(min(missing, source.sample_rate_hz), dtype=np.int16)
-                missing -= len(silence)
-                yield silence
-            yield block
-
-    def opened(rate_hz: int) -> Any:  # noqa: ANN401
-        return sounddevice.InputStream(
-            samplerate=rate_hz,
-            device=device,
-            channels=1,
-            dtype="int16",
-            blocksize=round(block_s * rate_hz),
-            callback=arrived,
-        )
-
-    source = Source(sample_rate_hz, blocks())
-    with ExitStack() as stack:
-        try:
-            try:
-                stream = opened(sample_rate_hz)
-            except sounddevice.PortAudioError:
-                own = sounddevice.query_devices(device, "input")
-                source.sample_rate_hz = round(own["default_samplerate"])
-                stream = opened(source.sample_rate_hz)
-            # Closed whatever happens next, so that the device is free again for others.
-            stack.callback(stream.close)
-            stream.start()
-        except (sounddevice.PortAudioError, ValueError) as error:
-            raise SourceError(
-                f"no microphone can be opened: {error}; `anchorstream listen --list-devices` lists them, "
-                "`--stdin` takes samples from another program"
-            ) from error
-        yield source
-
-
-def _sounddevice() -> Any:  # noqa: ANN401 - it has no types
-    try:
-        import sounddevice
-    except ImportError as error:
-        raise SourceError(
-            'the microphone needs sounddevice; install with: pip install "anchorstream[runtime]"'
-        ) from error
-    except OSError as error:
-        raise SourceError(
-            f"{error}; install PortAudio (Debian: apt install libportaudio2), or use `--stdin`"
-        ) from error
-    return sounddevice

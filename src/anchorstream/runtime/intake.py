@@ -1,0 +1,124 @@
+"""From blocks of any length, type, rate and number of channels to whole hops of a model's samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The most that is worked on at once: an hour in one block must not take an hour's memory.
+_PIECE_S = 1.0
+_NOTHING = np.zeros(0, dtype=np.float32)
+# An int16 sample counts in these.
+_INT16_STEP = np.float32(1 / 32768)
+
+
+class Intake:
+    """The samples of one stream on their way into a model.
+
+    Channels are averaged, other rates are resampled as they come, samples that are NaN or infinite are taken as 0 and
+    counted, others are held within [-1, 1]. What is left of a hop waits for the next block.
+
+    Args:
+        rate_hz: of the blocks.
+        model_rate_hz: of the samples that come out.
+        hop_samples: samples of a hop, at the model's rate.
+
+    Attributes:
+        bad_samples: samples that were NaN or infinite.
+
+    Raises:
+        ValueError: if the rate is not positive.
+        ImportError: if the rates differ and soxr is not installed.
+    """
+
+    def __init__(self, rate_hz: int, model_rate_hz: int, hop_samples: int) -> None:
+        if rate_hz <= 0:
+            raise ValueError(f"sample_rate_hz must be positive, got {rate_hz}")
+        self._rate_hz, self._model_rate_hz, self._hop_samples = rate_hz, model_rate_hz, hop_samples
+        self.reset()
+
+    def reset(self) -> None:
+        """Begins a new stream."""
+        self._resampler = _resampler(self._rate_hz, self._model_rate_hz)
+        self._rest = _NOTHING
+        self.bad_samples = 0
+
+    def hops(self, pcm: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+        """Takes a block that :func:`checked_block` let pass, and gives what it completes.
+
+        Args:
+            pcm: (N,) or (N, channels).
+
+        Yields:
+            (n * hop_samples,) float32 in [-1, 1], n >= 1 and at most about a second.
+        """
+        piece = max(1, round(_PIECE_S * self._rate_hz))
+        for first in range(0, len(pcm), piece):
+            yield from self._whole_hops(self._resampled(self._mono(pcm[first : first + piece])))
+
+    def end(self) -> Iterator[NDArray[np.float32]]:
+        """Ends the stream: what is left of a hop is filled up with silence, and given. Then comes ``reset``."""
+        samples = _NOTHING
+        if self._resampler is not None:
+            samples = self._resampler.resample_chunk(samples, last=True)
+        missing = -(len(self._rest) + len(samples)) % self._hop_samples
+        yield from self._whole_hops(np.concatenate([samples, np.zeros(missing, dtype=np.float32)]))
+
+    def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
+        if pcm.dtype == np.int16:
+            samples = np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+        elif pcm.size and np.abs(pcm).max() <= 1:
+            samples = pcm.astype(np.float32)
+        else:
+            finite = np.isfinite(pcm)
+            self.bad_samples += int(finite.size - finite.sum())
+            # Their type does not bind them to [-1, 1]; before the cast, which a float64 could overflow.
+            samples = np.clip(np.where(finite, pcm, pcm.dtype.type(0)), -1.0, 1.0).astype(np.float32)
+        return np.asarray(samples.mean(axis=1) if samples.ndim == 2 else samples, dtype=np.float32)
+
+    def _resampled(self, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+        if self._resampler is None:
+            return samples
+        resampled: NDArray[np.float32] = self._resampler.resample_chunk(samples)
+        return resampled
+
+    def _whole_hops(self, samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+        if len(self._rest):
+            samples = np.concatenate([self._rest, samples])
+        whole = len(samples) - len(samples) % self._hop_samples
+        # A copy, or a view of it would keep the whole block.
+        self._rest = samples[whole:].copy() if whole < len(samples) else _NOTHING
+        if whole:
+            yield samples[:whole]
+
+
+def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:
+    """A block as it was given, if it is one.
+
+    Raises:
+        TypeError: if it is neither int16 nor floating point.
+        ValueError: if it is neither (N,) nor (N, channels).
+    """
+    pcm = np.asarray(pcm)
+    if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
+        raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
+    if pcm.dtype != np.int16 and not np.issubdtype(pcm.dtype, np.floating):
+        raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
+    return pcm
+
+
+def _resampler(from_hz: int, to_hz: int) -> Any:  # noqa: ANN401 - soxr has no types
+    if from_hz == to_hz:
+        return None
+    try:
+        import soxr
+    except ImportError as error:
+        raise ImportError(
+            f"samples at {from_hz} Hz for a model at {to_hz} Hz need soxr; "
+            'install with: pip install "anchorstream[runtime]"',
+            name=error.name,
+        ) from error
+    return soxr.ResampleStream(from_hz, to_hz, 1, dtype="float32")
