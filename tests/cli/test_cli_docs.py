@@ -40,7 +40,7 @@ def test_options_exist(page: Path, capsys) -> None:
     for name, *words in commands(page):
         with pytest.raises(SystemExit):
             main([name, "--help"])
-        known = set(re.findall(r"--[a-z-]+", capsys.readouterr().out))
+        known = set(re.findall(r"--[a-z0-9-]+", capsys.readouterr().out))
         used = {word.partition("=")[0] for word in words if word.startswith("--")}
         assert used <= known, f"anchorstream {name} {' '.join(words)}"
 

@@ -33,9 +33,19 @@ def microphones(monkeypatch):
 
 def test_every_extra_is_listed_with_its_packages(cli):
     packages = json.loads(cli("doctor", "--json").out)["packages"]
-    assert list(packages) == ["base", "runtime", "torch", "plot", "train", "synth", "parquet"]
+    assert list(packages) == [
+        "base",
+        "runtime",
+        "torch",
+        "plot",
+        "train",
+        "synth",
+        "parquet",
+        "litert-runtime",
+        "litert",
+    ]
     assert packages["base"] == {"numpy": np.__version__}
-    assert set(packages["runtime"]) == {"onnxruntime", "soundfile", "soxr", "sounddevice"}
+    assert set(packages["runtime"]) == {"onnxruntime", "soundfile", "soxr", "sounddevice", "rich"}
     assert packages["runtime"]["soxr"] == metadata.version("soxr")
 
 
@@ -83,7 +93,8 @@ def test_a_sound_system_that_fails_is_no_failure_of_doctor(cli, microphones):
     ("package", "check", "remedy"),
     [
         ("torch", "GPU", "pip install 'anchorstream[train]'"),
-        ("onnxruntime", "model files", "pip install 'anchorstream[runtime]'"),
+        ("onnxruntime", ".onnx files", "pip install 'anchorstream[runtime]'"),
+        ("ai_edge_litert", ".tflite files", "pip install 'anchorstream[litert-runtime]'"),
         ("soundfile", "sound files", "pip install 'anchorstream[runtime]'"),
         ("sounddevice", "microphone", "pip install 'anchorstream[runtime]'"),
         ("espeakng_loader", "synthetic speech", "pip install 'anchorstream[synth]'"),
@@ -112,4 +123,4 @@ sys.exit(main(["doctor"]))
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.count("is not installed") == 5
+    assert done.stdout.count("is not installed") == 6

@@ -175,6 +175,9 @@ def test_a_sensor_in_a_pipe_and_a_microphone(cli, trigger_path, tmp_path, monkey
 
     class InputStream:
         def __init__(self, *, samplerate, blocksize, callback, **_):
+            if started.is_set():
+                # The recording is over and the microphone is looked for again: somebody ends it.
+                raise KeyboardInterrupt
             self.callback = callback
 
         def start(self):
@@ -204,8 +207,7 @@ def test_a_sensor_in_a_pipe_and_a_microphone(cli, trigger_path, tmp_path, monkey
     sensor.start()
     result = cli("listen", trigger_path, "--motion", fifo)
     sensor.join()
-    # The microphone stops, which is an error of its own; what fired before is there.
-    assert "the microphone has stopped" in result.err
+    assert result.code == 0
     assert result.out == "     0.92 s  loud  score 1.000\n"
 
 

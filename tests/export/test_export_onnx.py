@@ -110,7 +110,7 @@ def test_the_contract_is_in_the_file(exported):
 def test_the_detector_is_left_as_it_was():
     detector = trained("gru").train()
     before = {name: tensor.clone() for name, tensor in detector.state_dict().items()}
-    export_module._model_proto(export_module._frozen(detector))
+    export_module._model_proto(export_module.frozen(detector))
     assert detector.training
     assert isinstance(detector.network.gru, torch.nn.GRU)
     assert all(parameter.requires_grad for parameter in detector.parameters())
@@ -158,7 +158,7 @@ def test_a_mismatch_leaves_no_file_and_keeps_the_one_that_was_there(tmp_path, mo
     make_file = export_module._model_proto
 
     def of_another_network(frozen):
-        other = export_module._frozen(frozen)
+        other = export_module.frozen(frozen)
         other.network.head.weight *= 1.01
         return make_file(other)
 

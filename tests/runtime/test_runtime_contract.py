@@ -45,7 +45,7 @@ def test_times_follow_from_samples():
     assert FULL.clock.time_of(9) == 0.115
 
 
-NEW = {"motion", "motion_hop_samples"}
+NEW = {"motion", "motion_hop_samples", "quantisation"}
 
 
 @pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Contract) if f.name not in NEW])

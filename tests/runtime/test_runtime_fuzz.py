@@ -216,7 +216,7 @@ def test_a_graph_that_cannot_be_run_is_refused_with_the_reason(tmp_path, model_p
     change(model)
     path = tmp_path / "wrong.onnx"
     path.write_bytes(model.SerializeToString())
-    with pytest.raises(ModelError, match=r"wrong\.onnx is no ONNX model that onnxruntime can run: \S"):
+    with pytest.raises(ModelError, match=r"wrong\.onnx: it is no ONNX model that onnxruntime can run: \S"):
         Session.open(path)
 
 

@@ -18,8 +18,8 @@ examples:
   anchorstream doctor
   anchorstream doctor --json"""
 
-# What a user installs; `all` is these together but for Parquet, `dev` is for who works on the project.
-_EXTRAS = ("runtime", "torch", "plot", "train", "synth", "parquet")
+# What a user installs; `all` is these together but for Parquet and LiteRT, `dev` is for who works on the project.
+_EXTRAS = ("runtime", "torch", "plot", "train", "synth", "parquet", "litert-runtime", "litert")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -37,7 +37,7 @@ def run(args: argparse.Namespace) -> int:
         "cpu_threads": _cpu_threads(),
     }
     packages = _packages()
-    checks = [_gpu(), _model_runtime(), _sound_files(), _microphone(), _synthetic_speech()]
+    checks = [_gpu(), _model_runtime(), _litert(), _sound_files(), _microphone(), _synthetic_speech()]
     if args.json:
         print(json.dumps({**about, "packages": packages, "checks": checks}))
         return 0
@@ -74,7 +74,10 @@ def _packages() -> dict[str, dict[str, str | None]]:
         # Run from its sources: what it was made of is not on record.
         return {"base": {"anchorstream": None, "numpy": _version("numpy")}}
     for requirement in requirements:
-        package, extra = re.match(r"[\w.-]+", requirement), re.search(r"extra\s*==\s*['\"](\w+)", requirement)
+        package, extra = (
+            re.match(r"[\w.-]+", requirement),
+            re.search(r"extra\s*==\s*['\"]([\w-]+)", requirement),
+        )
         group = extra[1] if extra else "base"
         # An extra that takes in another one names this project.
         if package and package[0] != "anchorstream" and group in groups:
@@ -117,7 +120,14 @@ def _model_runtime() -> dict[str, Any]:
     onnxruntime, finding, remedy = _load("onnxruntime", "runtime")
     if onnxruntime is not None:
         finding = f"onnxruntime {onnxruntime.__version__}, one CPU thread a model"
-    return _check("model files", finding, remedy)
+    return _check(".onnx files", finding, remedy)
+
+
+def _litert() -> dict[str, Any]:
+    litert, finding, remedy = _load("ai_edge_litert", "litert-runtime")
+    if litert is not None:
+        finding = f"ai-edge-litert {_version('ai-edge-litert')}"
+    return _check(".tflite files", finding, remedy)
 
 
 def _sound_files() -> dict[str, Any]:

@@ -26,6 +26,8 @@ COMMANDS = {
     "evaluate": "misses, false alarms and latency of a trained detector",
     "score": "the same of any engine's posteriors or detections",
     "export": "one model file that runs without torch",
+    "info": "what a model file says of itself",
+    "verify": "whether a model file still equals the network of a run",
     "detect": "a model over audio files",
     "listen": "a model on the microphone or on standard input",
     "models": "the networks, their options, and what each costs",
@@ -39,7 +41,15 @@ examples:
   anchorstream COMMAND --help"""
 
 # The extra of pyproject.toml that holds what a command needs; `train` has that of the others.
-_EXTRAS = {"demo": "all", "detect": "runtime", "listen": "runtime"}
+_EXTRAS = {"demo": "all", "detect": "runtime", "listen": "runtime", "info": "runtime"}
+
+# Packages of an extra of their own: synthetic speech, whose engine has another licence, and the formats of a model.
+_PACKAGE_EXTRAS = {
+    "espeakng_loader": "synth",
+    "litert_torch": "litert",
+    "ai_edge_quantizer": "litert",
+    "ai_edge_litert": "litert-runtime",
+}
 
 _DEBUG = "ANCHORSTREAM_DEBUG"
 
@@ -121,8 +131,7 @@ def _settle_stdout() -> None:
 
 def _explain(error: Exception, command: str) -> str:
     if isinstance(error, ModuleNotFoundError) and error.name and not find_spec(error.name.partition(".")[0]):
-        # Synthetic speech is an extra of its own, because its engine has another licence.
-        extra = "synth" if error.name == "espeakng_loader" else _EXTRAS.get(command, "train")
+        extra = _PACKAGE_EXTRAS.get(error.name.partition(".")[0]) or _EXTRAS.get(command, "train")
         return (
             f"this command needs the package {error.name}; install with: pip install 'anchorstream[{extra}]'"
         )

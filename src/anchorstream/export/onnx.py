@@ -10,16 +10,19 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
 import torch
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
-import anchorstream
 from anchorstream.decode import DecoderSettings
+from anchorstream.export.contract import contract_of
+from anchorstream.export.file import frozen, write_checked
 from anchorstream.export.parity import check_parity
 from anchorstream.export.recurrent import OnnxGRU, OnnxLSTM
 from anchorstream.models.detector import StreamingDetector
-from anchorstream.runtime.contract import FORMAT, METADATA_KEY, Contract, StateSpec
+from anchorstream.runtime.contract import METADATA_KEY
 
 OPSET = 20
 
@@ -39,6 +42,7 @@ def export_onnx(
     decoder: DecoderSettings,
     operating_points: Sequence[Mapping[str, Any]] = (),
     training: Mapping[str, Any] | None = None,
+    speech: NDArray[np.floating[Any]] | None = None,
 ) -> Path:
     """Writes ``detector`` as one ONNX file and returns its path.
 
@@ -55,34 +59,20 @@ def export_onnx(
         decoder: how posteriors become detections.
         operating_points: thresholds and what was measured at them.
         training: data, licences, and whatever else a user should know about how it was trained.
+        speech: (N,) samples of speech for the comparison; ``None`` is a drawn voice.
 
     Raises:
         ParityError: if the file does not give the posteriors of ``detector``.
         ValueError: if ``decoder`` has no threshold for a label.
         OSError: if the file cannot be written.
     """
-    for label in detector.labels:
-        decoder.threshold_of(label)
-    detector = _frozen(detector)
+    contract = contract_of(detector, decoder=decoder, operating_points=operating_points, training=training)
+    detector = frozen(detector)
     model = _model_proto(detector)
-    contract = _contract(detector, decoder, operating_points, training or {})
     onnx.helper.set_model_props(model, {METADATA_KEY: contract.to_json()})
     onnx.checker.check_model(model, full_check=True)
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        beside.write_bytes(model.SerializeToString(deterministic=True))
-        check_parity(detector, beside)
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
-    return path
-
-
-def _frozen(detector: StreamingDetector) -> StreamingDetector:
-    """A copy to export, so that the detector can go on training."""
-    return copy.deepcopy(detector).cpu().eval().requires_grad_(False)
+    data = model.SerializeToString(deterministic=True)
+    return write_checked(path, data, lambda file: check_parity(detector, file, speech=speech))
 
 
 class _Step(nn.Module):
@@ -152,33 +142,6 @@ def _strip_notes(model: onnx.ModelProto) -> None:
         item.doc_string = ""
     # Shapes between the nodes follow from the graph; a runtime infers them again.
     del graph.value_info[:]
-
-
-def _contract(
-    detector: StreamingDetector,
-    decoder: DecoderSettings,
-    operating_points: Sequence[Mapping[str, Any]],
-    training: Mapping[str, Any],
-) -> Contract:
-    settings = detector.frontend.settings
-    return Contract(
-        format=FORMAT,
-        version=anchorstream.__version__,
-        labels=detector.labels,
-        sample_rate_hz=settings.sample_rate_hz,
-        hop_samples=detector.hop_samples,
-        delay_s=detector.clock.time_of(0),
-        features=settings.to_dict(),
-        motion=detector.motion,
-        motion_hop_samples=settings.hop_samples if detector.motion else 0,
-        states=tuple(
-            StateSpec(name, tuple(tensor.shape[1:]), "float32")
-            for name, tensor in detector.init_state(1).items()
-        ),
-        decoder=decoder.to_dict(),
-        operating_points=[dict(point) for point in operating_points],
-        training=dict(training),
-    )
 
 
 @contextmanager

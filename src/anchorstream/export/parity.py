@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
 
+from anchorstream.export.contract import signature_of
+from anchorstream.export.signals import Signals, gate_signals
 from anchorstream.models.detector import StreamingDetector
+from anchorstream.runtime import Session
 
 #: The largest difference of posteriors that arithmetic in another order may leave.
 TOLERANCE = 1e-5
@@ -26,16 +26,14 @@ _MOST_TOLERANCE = 1e-4
 # States have no fixed range; their differences are measured against 1 + their largest value.
 _STATE_TOLERANCE = 1e-4
 
+_HOPS = (1, 2, 3, 8, 100)
+# Streams side by side, and the hops of each. The long ones reach past the receptive field of the networks, and
+# 301 and 101 hops leave a rest, so that the size of a call changes within a stream.
+_BATCHES = {1: 301, 3: 301, 64: 101}
+
 _Array = NDArray[np.float32]
 _State = dict[str, _Array]
-_Step = Callable[["_Signals", _State], tuple[_Array, _State]]
-
-# (streams in one call, hops in one call, hops in all). The long ones reach past the receptive field of the
-# networks, and the whole numbers of hops leave a rest, so that the size of a call changes within a stream.
-_FEEDINGS = [
-    *((batch, hops, 301) for batch in (1, 3) for hops in (1, 2, 3, 8, 100)),
-    (64, 2, 11),
-]
+_Step = Callable[[Signals, _State], tuple[_Array, _State]]
 
 
 class ParityError(RuntimeError):
@@ -43,74 +41,106 @@ class ParityError(RuntimeError):
 
 
 @torch.no_grad()
-def check_parity(detector: StreamingDetector, path: Path) -> float:
-    """Compares the whole pass and the steps of ``detector`` with the steps of the ONNX file at ``path``.
+def check_parity(
+    detector: StreamingDetector, path: Path, *, speech: NDArray[np.floating[Any]] | None = None
+) -> float:
+    """Compares the whole pass and the steps of ``detector`` with the steps of the model file at ``path``.
 
-    Fed with 1, 2, 3, 8 and 100 hops a call and 1, 3 and 64 streams side by side; the signals go through
-    noise, a voice, digital silence and full scale. The states are compared after every stream as well.
+    The file is opened by the runtime, as on a device. What it says of itself is compared first: labels, rate, hop,
+    features, motion and states. Then it is fed with 1, 2, 3, 8 and 100 hops a call and 1, 3 and 64 streams side by
+    side; the signals go through noise, speech, digital silence and full scale. The states are compared after every
+    stream as well. The network itself is stepped by every number of hops for one stream, and by 100 for several.
 
     Args:
         detector: what was exported, in evaluation mode on the CPU.
         path: the file.
+        speech: (N,) samples of speech in [-1, 1] at the detector's rate; ``None`` is a drawn voice.
 
     Returns:
         The largest absolute difference of any posterior.
 
     Raises:
-        ParityError: if a posterior differs by more than 1e-5 (or, where the network's own float32 rounding is larger,
-            by more than four times that, at most 1e-4), or a state by more than 1e-4 of its range.
+        ParityError: if the file is one of another detector, a posterior differs by more than 1e-5 (or, where the
+            network's own float32 rounding is larger, by more than four times that, at most 1e-4), or a state by
+            more than 1e-4 of its range.
+        ModelError: if it is no file that can be run.
+        ContractError: if it says of itself what cannot be.
     """
-    onnx_step = _onnx_step(path, list(detector.init_state(1)))
+    session = Session.open(path)
+    check_signature(detector, session)
+    file_step = _file_step(session)
     in_double = copy.deepcopy(detector).double()
     largest = 0.0
-    for batch, hops, frames in _FEEDINGS:
-        signals = _signals(detector, batch, frames)
+    for batch, frames in _BATCHES.items():
+        signals = gate_signals(detector, batch, frames, speech)
         whole = _whole(detector, signals)
         exact = _whole(in_double, signals)
         tolerance = max(TOLERANCE, min(_ROUNDINGS * _difference(whole, exact), _MOST_TOLERANCE))
         start = {name: tensor.numpy() for name, tensor in detector.init_state(batch).items()}
-        calls = f"{batch} stream(s), {hops} hop(s) a call"
-        stepped, torch_state = _in_steps(_torch_step(detector), signals, start, frames, hops)
-        _compare(stepped, whole, tolerance, f"the steps of the network and its whole pass ({calls})")
-        exported, state = _in_steps(onnx_step, signals, start, frames, hops)
-        largest = max(largest, _compare(exported, whole, tolerance, f"the file and the network ({calls})"))
-        for name, expected in torch_state.items():
-            allowed = _STATE_TOLERANCE * (1 + float(np.abs(expected).max(initial=0)))
-            difference = _difference(state[name], expected)
-            if not difference <= allowed:
-                raise ParityError(
-                    f"state {name!r} of the file and of the network differ by {difference:.3g}, "
-                    f"at most {allowed:.3g} is allowed ({calls})"
-                )
+        for hops in _HOPS if batch == 1 else _HOPS[-1:]:
+            stepped, torch_state = _in_steps(_torch_step(detector), signals, start, frames, hops)
+            calls = _calls(batch, hops)
+            _compare(stepped, whole, tolerance, f"the steps of the network and its whole pass ({calls})")
+        # In LiteRT's files the loop over streams and hops is the runtime's: it is tried by every number of hops once.
+        for hops in _HOPS if batch == 1 or session.kind == "ONNX" else _HOPS[-1:]:
+            calls = _calls(batch, hops)
+            exported, state = _in_steps(file_step, signals, start, frames, hops)
+            largest = max(
+                largest, _compare(exported, whole, tolerance, f"the file and the network ({calls})")
+            )
+            for name, expected in torch_state.items():
+                allowed = _STATE_TOLERANCE * (1 + float(np.abs(expected).max(initial=0)))
+                difference = _difference(state[name], expected)
+                if not difference <= allowed:
+                    raise ParityError(
+                        f"state {name!r} of the file and of the network differ by {difference:.3g}, "
+                        f"at most {allowed:.3g} is allowed ({calls})"
+                    )
     return largest
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class _Signals:
-    """What a detector is fed with: samples (B, N) and, with a motion sensor, its frames (B, T, channels)."""
+def check_signature(detector: StreamingDetector, session: Session) -> None:
+    """Whether a file says that it is a detector like ``detector``.
 
-    pcm: _Array
-    motion: _Array | None
-
-    def part(self, first: float, last: float) -> _Signals:
-        """From share ``first`` of the signals up to share ``last``."""
-        cut = [
-            None if array is None else array[:, round(first * array.shape[1]) : round(last * array.shape[1])]
-            for array in (self.pcm, self.motion)
-        ]
-        return _Signals(cast("_Array", cut[0]), cut[1])
-
-    def tensors(self, like: Tensor) -> tuple[Tensor, Tensor | None]:
-        """As tensors of the type of ``like``."""
-        motion = None if self.motion is None else torch.from_numpy(self.motion).to(like)
-        return torch.from_numpy(self.pcm).to(like), motion
+    Raises:
+        ParityError: with the first thing that is another.
+    """
+    for name, expected in signature_of(detector).items():
+        found = getattr(session.contract, name)
+        if found != expected:
+            raise ParityError(
+                f"it is another detector: the file's {name} is {found!r}, the network's {expected!r}"
+            )
 
 
-def _whole(detector: StreamingDetector, signals: _Signals) -> NDArray[np.floating[Any]]:
+@torch.no_grad()
+def differences(detector: StreamingDetector, path: Path) -> NDArray[np.floating[Any]]:
+    """By how much the posteriors of a file differ from those of ``detector`` on the gate's signals.
+
+    Args:
+        detector: in evaluation mode on the CPU.
+        path: the file, of weights that are not quite those of the detector.
+
+    Returns:
+        (4, frames, labels) absolute differences.
+
+    Raises:
+        ParityError: if the file is one of another detector.
+    """
+    session = Session.open(path)
+    check_signature(detector, session)
+    batch, frames = 4, _BATCHES[1]
+    signals = gate_signals(detector, batch, frames)
+    start = {name: tensor.numpy() for name, tensor in detector.init_state(batch).items()}
+    found, _ = _in_steps(_file_step(session), signals, start, frames, frames)
+    return np.abs(found - _whole(detector, signals))
+
+
+def _whole(detector: StreamingDetector, signals: Signals) -> NDArray[np.floating[Any]]:
     return np.asarray(detector.posteriors(detector(*signals.tensors(detector.frontend.mel))))
 
 
-def _in_steps(step: _Step, signals: _Signals, state: _State, frames: int, hops: int) -> tuple[_Array, _State]:
+def _in_steps(step: _Step, signals: Signals, state: _State, frames: int, hops: int) -> tuple[_Array, _State]:
     """Feeds signals of ``frames`` hops, ``hops`` of them in a call."""
     posteriors = []
     for first in range(0, frames, hops):
@@ -120,7 +150,7 @@ def _in_steps(step: _Step, signals: _Signals, state: _State, frames: int, hops: 
 
 
 def _torch_step(detector: StreamingDetector) -> _Step:
-    def step(signals: _Signals, state: _State) -> tuple[_Array, _State]:
+    def step(signals: Signals, state: _State) -> tuple[_Array, _State]:
         tensors = {name: torch.from_numpy(array) for name, array in state.items()}
         pcm, motion = signals.tensors(detector.frontend.mel)
         logits, after = detector.step(pcm, tensors, motion)
@@ -129,27 +159,25 @@ def _torch_step(detector: StreamingDetector) -> _Step:
     return step
 
 
-def _onnx_step(path: Path, names: list[str]) -> _Step:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    outputs = ["posteriors", *(f"{name}_out" for name in names)]
-
-    def step(signals: _Signals, state: _State) -> tuple[_Array, _State]:
-        motion = {} if signals.motion is None else {"motion": signals.motion}
-        posteriors, *after = session.run(outputs, {"pcm": signals.pcm, **motion, **state})
-        return posteriors, dict(zip(names, after, strict=True))
+def _file_step(session: Session) -> _Step:
+    def step(signals: Signals, state: _State) -> tuple[_Array, _State]:
+        return session.step(signals.pcm, state, signals.motion)
 
     return step
+
+
+def _calls(batch: int, hops: int) -> str:
+    return f"{batch} stream(s), {hops} hop(s) a call"
 
 
 def _compare(result: _Array, expected: _Array, tolerance: float, what: str) -> float:
     difference = _difference(result, expected)
     # Not ">": a difference that is no number is none that is small.
     if not difference <= tolerance:
+        where = np.argwhere(~(np.abs(result - expected) <= tolerance))[0]
         raise ParityError(
             f"the posteriors of {what} differ by {difference:.3g}, at most {tolerance:.2g} is allowed; "
-            "nothing was written"
+            f"the first is frame {where[1]} of stream {where[0]}"
         )
     return difference
 
@@ -158,35 +186,3 @@ def _difference(result: _Array, expected: _Array) -> float:
     if result.shape != expected.shape:
         raise ParityError(f"expected an output of shape {expected.shape}, got {result.shape}")
     return float(np.abs(result - expected).max(initial=0))
-
-
-def _signals(detector: StreamingDetector, batch: int, frames: int) -> _Signals:
-    """Four kinds of sound in a row, in another order for every stream; the wrist turns, and the sensor fails."""
-    rng = np.random.default_rng(0)
-    samples = frames * detector.hop_samples
-    kinds = list(_kinds(rng, -(-samples // 4)))
-    rows = []
-    for row in range(batch):
-        order = kinds[row % 4 :] + kinds[: row % 4]
-        rows.append(np.concatenate(order)[:samples] * 0.9 ** (row // 4))
-    pcm = np.stack(rows).astype(np.float32)
-    if not detector.motion:
-        return _Signals(pcm, None)
-    shape = (batch, frames * detector.network.stride, len(detector.motion))
-    turning = np.sin(np.linspace(0, 20, shape[1])[:, None] + np.arange(shape[2]))
-    motion = (turning + 0.1 * rng.standard_normal(shape)).astype(np.float32)
-    motion[:, shape[1] // 2 : shape[1] * 2 // 3] = 0.0
-    return _Signals(pcm, motion)
-
-
-def _kinds(rng: np.random.Generator, samples: int) -> Iterator[NDArray[np.float64]]:
-    seconds = np.arange(samples) / 16_000
-    yield 0.1 * rng.standard_normal(samples)
-    # A voice: harmonics of a gliding pitch, falling in level, in syllables of a quarter of a second, and the noise of a
-    # microphone at -70 dB. Without that noise the upper bands would hold float32 rounding of the loud lower ones, which
-    # comes out differently in every order of summation.
-    phase = 2 * np.pi * np.cumsum(120 + 30 * np.sin(2 * np.pi * 0.8 * seconds)) / 16_000
-    voice = sum(np.sin(harmonic * phase) / harmonic for harmonic in range(1, 30))
-    yield 0.2 * np.sin(2 * np.pi * 2 * seconds) ** 2 * voice + 3e-4 * rng.standard_normal(samples)
-    yield np.zeros(samples)
-    yield np.where(rng.random(samples) < 0.5, -1.0, 1.0)

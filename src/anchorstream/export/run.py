@@ -1,41 +1,146 @@
-"""Exports a trained run with all that is known of it."""
+"""Exports a trained run with all that is known of it, and compares a file with it again."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
+from anchorstream.data.corpus import CorpusError
+from anchorstream.data.folder import FolderError
+from anchorstream.data.manifest import ManifestError
 from anchorstream.decode import DecoderSettings
+from anchorstream.export.dev import dev_drift
+from anchorstream.export.drift import check_drift
+from anchorstream.export.litert import export_litert
 from anchorstream.export.onnx import export_onnx
+from anchorstream.export.parity import check_parity
+from anchorstream.export.speech import DRAWN, speech_of
+from anchorstream.runtime import Session
+from anchorstream.train.config import ConfigError
 from anchorstream.train.run import DATA_FILE, Run
+
+Target = Literal["onnx", "litert"]
+
+#: What a model file can be, and how its name ends.
+TARGETS: dict[Target, str] = dict(zip(get_args(Target), (".onnx", ".tflite"), strict=True))
 
 _NAMED_SKIPPED = 10
 
+Progress = Callable[[int, int], None]
 
-def export_run(run: Run, path: Path, decoder: DecoderSettings) -> Path:
-    """Writes the model of ``run`` as one ONNX file, checked against the network, and returns its path.
+
+def export_run(
+    run: Run,
+    path: Path,
+    decoder: DecoderSettings,
+    *,
+    target: Target = "onnx",
+    int8: bool = False,
+    progress: Progress | None = None,
+) -> Path:
+    """Writes the model of ``run`` as one file, checked against the network, and returns its path.
 
     Args:
         run: a finished training.
         path: the file.
         decoder: the task's decoder with thresholds that were chosen on dev.
+        target: the format of the file.
+        int8: whether to round the weights of the network to 8 bits, for LiteRT; misses and false alarms on dev are then
+            counted before and after.
+        progress: called with (done, total) while dev is scored for rounded weights.
 
     Raises:
         ValueError: if the run has not finished.
+        ConfigError: if 8-bit weights are asked for of another target.
         ParityError: if the file and the network differ; no file is left.
+        ImportError: if what makes the file is not installed.
+    """
+    if int8 and target != "litert":
+        raise ConfigError(f"8-bit weights are for the target litert; {target} has float32 ones")
+    detector = run.model()
+    about: dict[str, Any] = {
+        "decoder": decoder,
+        "operating_points": _operating_points(run),
+        "training": _training(run),
+        "speech": speech_of(run.config)[0],
+    }
+    if target == "onnx":
+        return export_onnx(detector, path, **about)
+    measure = None
+    if int8:
+
+        def measure(file: Path) -> dict[str, Any]:
+            return {"dev": dev_drift(run, file, decoder, progress)}
+
+    return export_litert(detector, path, **about, int8=int8, measure=measure)
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What a comparison of a file with a run has found.
+
+    Attributes:
+        largest_difference: of any posterior.
+        speech: which was heard.
+        dev: of a file of rounded weights, the rows of :func:`~anchorstream.export.dev.dev_drift`.
+        dev_missing: why there are none: the recordings of the run are not on this machine.
+    """
+
+    largest_difference: float
+    speech: str = DRAWN
+    dev: Sequence[dict[str, Any]] = ()
+    dev_missing: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON-ready values."""
+        return asdict(self)
+
+
+def verify_run(run: Run, path: Path, progress: Progress | None = None) -> Verification:
+    """Compares a file with the network of ``run``, as its export did; one of rounded weights on dev as well.
+
+    Args:
+        run: a finished training.
+        path: a model file of any target.
+        progress: called with (done, total) while dev is scored for rounded weights.
+
+    Raises:
+        ValueError: if the run has not finished, or ``path`` is no model file.
+        ParityError: with the first difference.
     """
     detector = run.model()
+    contract = Session.open(path).contract
+    if not contract.quantisation:
+        samples, speech = speech_of(run.config)
+        return Verification(check_parity(detector, path, speech=samples), speech)
+    largest = check_drift(detector, path)["max"]
+    if "dev" not in contract.quantisation:
+        return Verification(largest)
+    try:
+        rows = dev_drift(run, path, DecoderSettings.from_dict(contract.decoder), progress)
+    except (CorpusError, FolderError, ManifestError, ImportError) as error:
+        return Verification(largest, dev_missing=str(error))
+    return Verification(largest, dev=rows)
+
+
+def _operating_points(run: Run) -> list[dict[str, Any]]:
     summary = run.summary or {}
-    audit: dict[str, Any] = json.loads((run.folder / DATA_FILE).read_text(encoding="utf-8"))
-    # Thousands of skipped files are of interest where the data is, not on every device.
-    audit["skipped"] = {"files": len(audit["skipped"]), "first": audit["skipped"][:_NAMED_SKIPPED]}
-    points = [
+    return [
         {"split": "dev", "snr_db": run.config.dev.snr_db, **point}
         for points in summary["dev_operating_points"].values()
         for point in points
     ]
-    training = {
+
+
+def _training(run: Run) -> dict[str, Any]:
+    summary = run.summary or {}
+    audit: dict[str, Any] = json.loads((run.folder / DATA_FILE).read_text(encoding="utf-8"))
+    # Thousands of skipped files are of interest where the data is, not on every device.
+    audit["skipped"] = {"files": len(audit["skipped"]), "first": audit["skipped"][:_NAMED_SKIPPED]}
+    return {
         "loss": run.config.loss,
         "loss_options": run.config.loss_options,
         "model": run.config.model.name,
@@ -43,4 +148,3 @@ def export_run(run: Run, path: Path, decoder: DecoderSettings) -> Path:
         "seed": run.config.seed,
         "data": audit,
     }
-    return export_onnx(detector, path, decoder=decoder, operating_points=points, training=training)

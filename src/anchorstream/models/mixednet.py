@@ -152,11 +152,11 @@ class _Block(nn.Module):
 
     def forward(self, x: Tensor, tails: list[Tensor], whole: bool) -> tuple[Tensor, list[Tensor]]:
         """Runs (B, inputs, 1, T) after ``tails`` and returns (B, channels, 1, T) and the tails after them."""
+        # A split into one part is none; litert-torch 0.10 cannot convert one.
+        parts = torch.split(x, self.shares, dim=1) if len(self.shares) > 1 else (x,)
         mixed = [
             depthwise(part, tail, whole)
-            for depthwise, part, tail in zip(
-                self.depthwise, torch.split(x, self.shares, dim=1), tails, strict=True
-            )
+            for depthwise, part, tail in zip(self.depthwise, parts, tails, strict=True)
         ]
         convolved = torch.cat([part for part, _ in mixed], dim=1)
         hidden = F.relu(self.norm(self.pointwise(convolved)))

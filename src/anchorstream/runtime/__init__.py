@@ -1,9 +1,9 @@
-"""A trained detector on a live signal: numpy and onnxruntime, never torch."""
+"""A trained detector on a live signal: numpy and onnxruntime or LiteRT, never torch."""
 
 from anchorstream.decode import Detection
 from anchorstream.runtime.asynchronous import detect_async
 from anchorstream.runtime.clips import SaveClips
-from anchorstream.runtime.contract import Contract, ContractError
+from anchorstream.runtime.contract import Contract, ContractError, ModelError
 from anchorstream.runtime.detector import Detector
 from anchorstream.runtime.microphones import input_devices, microphone
 from anchorstream.runtime.motion_file import MotionRecording, read_motion
@@ -11,7 +11,7 @@ from anchorstream.runtime.motion_pipe import MotionPipe
 from anchorstream.runtime.motion_table import MotionFileError
 from anchorstream.runtime.packets import PacketDetector
 from anchorstream.runtime.pool import DetectorPool
-from anchorstream.runtime.session import ModelError, Session
+from anchorstream.runtime.session import Session
 from anchorstream.runtime.sinks import JsonLines, RunCommand
 from anchorstream.runtime.sources import Source, SourceError, raw_pcm, sound_file
 

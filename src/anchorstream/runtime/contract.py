@@ -29,6 +29,10 @@ _MOST_NUMBERS = 4_000_000
 _MOST_REFRACTORY_S = 3_600
 
 
+class ModelError(ValueError):
+    """A file that is no model of ours, or one that cannot be run; the message says why."""
+
+
 class ContractError(ValueError):
     """A model file whose contract is missing, or says what no runtime can keep."""
 
@@ -61,6 +65,8 @@ class Contract:
         decoder: settings of the decoder, the threshold among them.
         operating_points: thresholds and what was measured at them.
         training: data, licences, and how it was trained.
+        quantisation: empty where the weights are those that were trained; else their type, and how far the posteriors,
+            the misses and the false alarms are from those of the trained network.
     """
 
     format: int
@@ -76,6 +82,7 @@ class Contract:
     decoder: dict[str, Any] = field(default_factory=dict)
     operating_points: list[dict[str, Any]] = field(default_factory=list)
     training: dict[str, Any] = field(default_factory=dict)
+    quantisation: dict[str, Any] = field(default_factory=dict)
 
     @property
     def hop_s(self) -> float:
@@ -129,8 +136,8 @@ class Contract:
                 f"the model has a contract of format {values['format']}, this version reads format {FORMAT}; "
                 "export the model again, or install the version of anchorstream that wrote it"
             )
-        # Written before there was a motion sensor, it has none.
-        values = {"motion": [], "motion_hop_samples": 0, **values}
+        # Written before there was a motion sensor or a choice of weights, it has neither.
+        values = {"motion": [], "motion_hop_samples": 0, "quantisation": {}, **values}
         for name, (check, expected) in _CHECKS.items():
             _need(values, name, check, expected)
         unknown = sorted(set(values) - set(_CHECKS) - {"format"})
@@ -266,4 +273,5 @@ _CHECKS: dict[str, tuple[Callable[[Any], bool], str]] = {
     "decoder": (_is_object, "an object"),
     "operating_points": (lambda v: isinstance(v, list) and all(map(_is_object, v)), "a list of objects"),
     "training": (_is_object, "an object"),
+    "quantisation": (_is_object, "an object"),
 }

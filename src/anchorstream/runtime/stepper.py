@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.runtime.session import POSTERIORS, ModelError, Session, State, first_line
+from anchorstream.runtime.contract import ModelError
+from anchorstream.runtime.session import Session, State
+from anchorstream.runtime.tensors import POSTERIORS, first_line
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -31,8 +33,8 @@ class Stepper:
     """Steps of B streams side by side, as :meth:`Session.step` gives them, with the state kept here.
 
     onnxruntime reads and writes buffers that stay where they are: two sets of states, which take turns as what
-    goes in and what comes out, so that nothing is allocated or copied between two steps. A step that fails has not
-    changed the state. For one thread at a time.
+    goes in and what comes out, so that nothing is allocated or copied between two steps. What LiteRT runs has buffers
+    of its own, and its state is copied. A step that fails has not changed the state. For one thread at a time.
 
     Args:
         session: the model.
@@ -40,7 +42,7 @@ class Stepper:
     """
 
     def __init__(self, session: Session, batch: int = 1) -> None:
-        self._session, self.batch = session, batch
+        self._session, self._onnx, self.batch = session, session.onnx, batch
         self._states = (session.init_state(batch), session.init_state(batch))
         self._turn = 0
         self._by_hops: dict[int, _Buffers] = {}
@@ -62,11 +64,16 @@ class Stepper:
         inputs = self._session.inputs(pcm, motion)
         if len(pcm) != self.batch:
             raise ValueError(f"expected {self.batch} streams, got samples of shape {pcm.shape}")
-        buffers = self._buffers(pcm.shape[1] // self._session.contract.hop_samples)
+        if self._onnx is None:
+            posteriors, after = self._session.step(pcm, self.state, motion)
+            for name, values in after.items():
+                self.state[name][...] = values
+            return posteriors
+        buffers = self._buffers(self._onnx, pcm.shape[1] // self._session.contract.hop_samples)
         for name, values in inputs.items():
             buffers.inputs[name][...] = values
         try:
-            self._session.onnx.run_with_iobinding(buffers.bindings[self._turn])
+            self._onnx.run_with_iobinding(buffers.bindings[self._turn])
         except (
             Exception
         ) as error:  # onnxruntime raises classes of its own; a shape that is none of the contract's, too
@@ -74,21 +81,21 @@ class Stepper:
         self._turn = 1 - self._turn
         return buffers.posteriors.copy()
 
-    def _buffers(self, hops: int) -> _Buffers:
+    def _buffers(self, onnx: onnxruntime.InferenceSession, hops: int) -> _Buffers:
         if hops not in self._by_hops:
             if len(self._by_hops) == _MOST_LENGTHS:
                 del self._by_hops[next(iter(self._by_hops))]
-            self._by_hops[hops] = self._bound(hops)
+            self._by_hops[hops] = self._bound(onnx, hops)
         return self._by_hops[hops]
 
-    def _bound(self, hops: int) -> _Buffers:
+    def _bound(self, onnx: onnxruntime.InferenceSession, hops: int) -> _Buffers:
         contract = self._session.contract
         pcm = np.zeros((self.batch, hops * contract.hop_samples), dtype=np.float32)
         inputs = self._session.inputs(pcm)
         posteriors = np.zeros((self.batch, hops, len(contract.labels)), dtype=np.float32)
         bindings = []
         for before, after in (self._states, self._states[::-1]):
-            binding = self._session.onnx.io_binding()
+            binding = onnx.io_binding()
             for name, values in {**inputs, **before}.items():
                 binding.bind_ortvalue_input(name, _shared(values))
             for name, values in {POSTERIORS: posteriors, **{f"{n}_out": v for n, v in after.items()}}.items():

@@ -1,0 +1,33 @@
+"""What every target of an export does: from a copy of the detector to a file that is there only if it is right."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+from anchorstream.models.detector import StreamingDetector
+
+
+def frozen(detector: StreamingDetector) -> StreamingDetector:
+    """A copy to export, in evaluation mode on the CPU, so that the detector can go on training."""
+    return copy.deepcopy(detector).cpu().eval().requires_grad_(False)
+
+
+def write_checked(path: Path, data: bytes, check: Callable[[Path], object]) -> Path:
+    """Writes ``data`` beside ``path``, lets ``check`` look at it, and gives it its name if that does not raise.
+
+    Args:
+        path: the file; its folder is made if it is not there, and a file that was there is kept until then.
+        data: its content.
+        check: called with the path of what was written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    beside = path.with_name(path.name + ".tmp")
+    try:
+        beside.write_bytes(data)
+        check(beside)
+        beside.replace(path)
+    finally:
+        beside.unlink(missing_ok=True)
+    return path

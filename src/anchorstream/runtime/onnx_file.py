@@ -1,0 +1,137 @@
+"""A model in an ONNX file, run by onnxruntime."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anchorstream.runtime.contract import METADATA_KEY, Contract, ContractError, ModelError
+from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS, Tensors, first_line, same_names
+
+if TYPE_CHECKING:
+    import onnxruntime
+
+
+class OnnxFile:
+    """The network of an ONNX file: any number of streams, and of hops in a call.
+
+    Args:
+        data: the content of the file.
+        threads: CPU threads of one call.
+
+    Attributes:
+        contract: what the file says of itself.
+        session: the model in onnxruntime.
+
+    Raises:
+        ModelError: if it is no model that onnxruntime can run, or not the one of its contract.
+        ContractError: if what it says of itself is missing or impossible.
+        ImportError: if onnxruntime is not installed.
+    """
+
+    kind = "ONNX"
+
+    def __init__(self, data: bytes, threads: int) -> None:
+        try:
+            self.session = _session(data, threads)
+        except (ImportError, OSError):
+            raise
+        except Exception as error:  # onnxruntime raises classes of its own, one for each way of being broken
+            raise ModelError(f"it is no ONNX model that onnxruntime can run: {first_line(error)}") from error
+        try:
+            self.contract = Contract.from_json(_metadata(self.session))
+            _check_signature(self.session, self.contract)
+        except (
+            UnicodeDecodeError
+        ) as error:  # of a name, a size or the metadata, when onnxruntime hands it over
+            raise ModelError(f"it holds text that is no UTF-8: {error}") from error
+        self._states = [state.name for state in self.contract.states]
+        self._outputs = [POSTERIORS, *(f"{name}_out" for name in self._states)]
+
+    def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
+        """Runs whole hops.
+
+        Args:
+            pcm: (B, n * hop_samples).
+            others: the states by name, and the frames of motion of a model with a sensor.
+
+        Returns:
+            The posteriors, and the states after them.
+
+        Raises:
+            ModelError: if the network fails.
+        """
+        try:
+            posteriors, *after = self.session.run(self._outputs, {PCM: pcm, **others})
+        except Exception as error:  # as when it is opened
+            raise ModelError(f"the model failed while running: {first_line(error)}") from error
+        return posteriors, dict(zip(self._states, after, strict=True))
+
+
+def _session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
+    # Slow to import: only who runs a model waits for it.
+    try:
+        import onnxruntime
+    except ImportError as error:
+        raise ImportError(
+            'running an .onnx model needs onnxruntime; install with: pip install "anchorstream[runtime]"',
+            name=error.name,
+        ) from error
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 4
+    # A hostile file must not make the runtime open others beside it as external data.
+    options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
+    return onnxruntime.InferenceSession(
+        data,
+        options,
+        providers=["CPUExecutionProvider"],
+        # There is nothing to fall back to; onnxruntime would print that it tries, to stdout.
+        enable_fallback=0,
+    )
+
+
+def _metadata(session: onnxruntime.InferenceSession) -> str:
+    metadata: dict[str, str] = session.get_modelmeta().custom_metadata_map
+    if METADATA_KEY not in metadata:
+        raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
+    return metadata[METADATA_KEY]
+
+
+def _check_signature(session: onnxruntime.InferenceSession, contract: Contract) -> None:
+    states = {state.name: list(state.shape) for state in contract.states}
+    for name in (PCM, MOTION):
+        if name in states:
+            raise ContractError(f"a state may not be called {name!r}")
+    motion_input = {MOTION} if contract.motion else set()
+    inputs = {node.name: node for node in session.get_inputs()}
+    outputs = {node.name: node for node in session.get_outputs()}
+    same_names("inputs", inputs, {PCM, *motion_input, *states})
+    same_names("outputs", outputs, {POSTERIORS, *(f"{name}_out" for name in states)})
+    for node in (*inputs.values(), *outputs.values()):
+        if node.type != "tensor(float)":
+            raise ModelError(f"{node.name} must be float32, the model has {node.type}")
+    for name, shape in states.items():
+        if list(inputs[name].shape)[1:] != shape:
+            raise ModelError(f"state {name} has shape {inputs[name].shape[1:]}, the contract says {shape}")
+    pcm = list(inputs[PCM].shape)
+    if len(pcm) != 2 or isinstance(pcm[1], int):
+        raise ModelError(f"{PCM} must have shape (batch, any number of hops), the model has {pcm}")
+    for name in motion_input:
+        motion = list(inputs[name].shape)
+        if len(motion) != 3 or isinstance(motion[1], int) or motion[2] != len(contract.motion):
+            raise ModelError(
+                f"{name} must have shape (batch, any number of frames, {len(contract.motion)}), the model has {motion}"
+            )
+    posteriors = list(outputs[POSTERIORS].shape)
+    if len(posteriors) != 3:
+        raise ModelError(f"{POSTERIORS} must have shape (batch, frames, labels), the model has {posteriors}")
+    columns = posteriors[-1]
+    if isinstance(columns, int) and columns != len(contract.labels):
+        raise ModelError(
+            f"the model gives {columns} posteriors, the contract names {len(contract.labels)} labels"
+        )

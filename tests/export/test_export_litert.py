@@ -1,0 +1,274 @@
+"""The LiteRT file: one hop with its state, equal to the network, with its contract; 8-bit weights no further off."""
+
+import json
+import sys
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from anchorstream.decode import DecoderSettings
+from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.presets import PRESETS
+from anchorstream.runtime import ContractError, Detector, ModelError, Session
+
+pytest.importorskip("litert_torch", reason="needs anchorstream[litert]", exc_type=ImportError)
+
+from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.tools import flatbuffer_utils
+
+from anchorstream.export import ParityError, export_litert, export_onnx
+from anchorstream.export import litert as export_module
+from anchorstream.export.drift import check_drift
+from anchorstream.export.litert import _with_metadata
+
+DECODER = DecoderSettings(threshold=0.3, refractory_s=0.2)
+TRAINING = {"loss": "sal", "parameters": 1234}
+
+
+def trained(model, options=None, motion=()):
+    """As after training: statistics, and weights that use the whole range of posteriors."""
+    torch.manual_seed(1)
+    detector = StreamingDetector.build(model, labels=["yes", "no"], options=options, motion=motion)
+    sensor = torch.randn(1, 100, len(motion)) if motion else None
+    detector.fit_normalisation(detector.features(0.1 * torch.randn(1, 16_000), sensor))
+    with torch.no_grad():
+        detector.network.head.weight.normal_(std=2.4 / detector.network.head.in_features**0.5)
+        for module in detector.modules():
+            if isinstance(module, torch.nn.BatchNorm2d):
+                module.running_mean.normal_(std=0.1)
+                module.running_var.uniform_(0.5, 2.0)
+    return detector.eval()
+
+
+@pytest.fixture(scope="module")
+def small():
+    return trained("gru", {"units": 24})
+
+
+@pytest.fixture(scope="module")
+def path(small, tmp_path_factory):
+    return export_litert(
+        small, tmp_path_factory.mktemp("litert") / "model.tflite", decoder=DECODER, training=TRAINING
+    )
+
+
+@pytest.fixture(scope="module")
+def rounded(small, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("int8")
+    return export_litert(
+        small, folder / "model.tflite", decoder=DECODER, int8=True, measure=lambda file: {"dev": [file.name]}
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PRESETS)
+@torch.no_grad()
+def test_every_network_gives_its_posteriors_in_calls_that_the_gate_does_not_make(name, tmp_path):
+    detector = trained(PRESETS[name].model, PRESETS[name].options)
+    path = export_litert(detector, tmp_path / "model.tflite", decoder=DECODER)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["model.tflite"]
+    session, hop = Session.open(path), detector.hop_samples
+    pcm = (0.2 * torch.randn(2, 17 * hop)).numpy()
+    first, state = session.step(pcm[:, : 11 * hop], session.init_state(2))
+    second, _ = session.step(pcm[:, 11 * hop :], state)
+    expected = detector.posteriors(detector(torch.from_numpy(pcm))).numpy()
+    np.testing.assert_allclose(np.concatenate([first, second], 1), expected, rtol=0, atol=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["crnn", "mixednet"])
+@torch.no_grad()
+def test_a_motion_sensor_is_a_second_input(name, tmp_path):
+    detector = trained(name, motion=("ax", "ay", "az"))
+    session = Session.open(export_litert(detector, tmp_path / "model.tflite", decoder=DECODER))
+    hop, stride = detector.hop_samples, detector.network.stride
+    pcm, motion = 0.1 * torch.randn(2, 9 * hop), torch.randn(2, 9 * stride, 3)
+    found, _ = session.step(pcm.numpy(), session.init_state(2), motion.numpy())
+    off, _ = session.step(pcm.numpy(), session.init_state(2))
+    np.testing.assert_allclose(found, detector.posteriors(detector(pcm, motion)).numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(off, detector.posteriors(detector(pcm)).numpy(), rtol=0, atol=1e-5)
+
+
+def test_inputs_and_outputs_have_names_and_sizes_of_one_hop(path):
+    from ai_edge_litert.interpreter import Interpreter
+
+    runner = Interpreter(model_path=str(path)).get_signature_runner()
+    sizes = {name: list(about["shape"]) for name, about in runner.get_input_details().items()}
+    assert sizes == {"pcm": [1, 160], "pcm_tail": [1, 320], "hidden": [1, 2, 24]}
+    sizes = {name: list(about["shape"]) for name, about in runner.get_output_details().items()}
+    assert sizes == {"posteriors": [1, 1, 2], "pcm_tail_out": [1, 320], "hidden_out": [1, 2, 24]}
+
+
+def test_the_file_holds_its_contract_and_no_path(path, small):
+    session = Session.open(path)
+    assert session.kind == "LiteRT"
+    contract = session.contract
+    assert (contract.labels, contract.hop_samples, contract.delay_s) == (("yes", "no"), 160, 0.01)
+    assert DecoderSettings.from_dict(contract.decoder) == DECODER
+    assert (contract.training, contract.quantisation) == (TRAINING, {})
+    assert b".py" not in path.read_bytes()
+    assert sum(np.prod(state.shape) for state in contract.states) == small.state_size
+
+
+def test_a_detector_fires_as_it_does_with_the_onnx_file(path, small, tmp_path):
+    onnx = export_onnx(small, tmp_path / "model.onnx", decoder=DECODER)
+    rng = np.random.default_rng(4)
+    sound = (np.repeat(rng.random(40), 800) * rng.standard_normal(32_000)).astype(np.float32) / 4
+    session = Session.open(onnx)
+    threshold = float(np.quantile(session.step(sound[None], session.init_state())[0], 0.9))
+    both = []
+    for model in (path, onnx):
+        detector = Detector.open(model, threshold=threshold)
+        both.append([fired for block in np.array_split(sound, 13) for fired in detector.push(block)])
+        both[-1] += detector.flush()
+    assert [(fired.label, fired.time_s) for fired in both[0]] == [
+        (fired.label, fired.time_s) for fired in both[1]
+    ]
+    assert both[0]
+
+
+def test_a_step_leaves_the_state_that_came_in_and_owns_what_it_gives(path):
+    session = Session.open(path)
+    pcm = (0.1 * np.random.default_rng(0).standard_normal((1, 320))).astype(np.float32)
+    state = session.init_state()
+    posteriors, after = session.step(pcm, state)
+    kept = posteriors.copy(), {name: array.copy() for name, array in after.items()}
+    assert not any(array.any() for array in state.values())
+    session.step(pcm[:, ::-1].copy(), after)
+    np.testing.assert_array_equal(posteriors, kept[0])
+    assert all(np.array_equal(after[name], kept[1][name]) for name in after)
+
+
+def test_threads_may_share_a_session(path):
+    session = Session.open(path)
+    streams = (0.1 * np.random.default_rng(1).standard_normal((4, 1, 160 * 60))).astype(np.float32)
+    alone = [session.step(pcm, session.init_state())[0] for pcm in streams]
+    together = [None] * len(streams)
+
+    def run(index):
+        state, parts = session.init_state(), []
+        for hop in np.split(streams[index], 60, axis=1):
+            posteriors, state = session.step(hop, state)
+            parts.append(posteriors)
+        together[index] = np.concatenate(parts, axis=1)
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(len(streams))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for found, expected in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_a_mismatch_leaves_no_file_and_keeps_the_one_that_was_there(small, tmp_path, monkeypatch):
+    make_file = export_module._converted
+
+    def of_another_network(detector):
+        other = export_module.frozen(detector)
+        other.network.head.weight *= 1.01
+        return make_file(other)
+
+    monkeypatch.setattr(export_module, "_converted", of_another_network)
+    path = tmp_path / "model.tflite"
+    path.write_bytes(b"the model of yesterday")
+    for int8 in (False, True):
+        with pytest.raises(ParityError):
+            export_litert(small, path, decoder=DECODER, int8=int8)
+        assert path.read_bytes() == b"the model of yesterday"
+        assert [entry.name for entry in tmp_path.iterdir()] == ["model.tflite"]
+
+
+def with_contract(path, folder, **changes):
+    """A copy of the file that says something else of itself."""
+    data = path.read_bytes()
+    said = Session.open(path).contract
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(data))
+    model.metadata = [entry for entry in model.metadata if entry.name != b"anchorstream"]
+    bare = bytes(flatbuffer_utils.convert_object_to_bytearray(model))
+    made = folder / "changed.tflite"
+    text = json.dumps({**json.loads(said.to_json()), **changes})
+    made.write_bytes(_with_metadata(bare, text) if changes else bare)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({}, ContractError, "has no contract"),
+        ({"format": 9}, ContractError, "format 9"),
+        ({"labels": ["yes"]}, ModelError, r"posteriors has shape \[1, 1, 2\], the contract says \[1, 1, 1\]"),
+        ({"hop_samples": 480}, ModelError, r"pcm has shape \[1, 160\], the contract says \[1, 480\]"),
+        ({"states": []}, ModelError, "inputs are"),
+        ({"motion": ["ax"], "motion_hop_samples": 160}, ModelError, "inputs are"),
+        (
+            {"states": [{"name": "pcm", "shape": [1], "dtype": "float32"}]},
+            ContractError,
+            "may not be called 'pcm'",
+        ),
+    ],
+)
+def test_a_file_and_a_contract_that_do_not_belong_together(path, tmp_path, changes, error, reason):
+    changed = with_contract(path, tmp_path, **changes)
+    with pytest.raises(error, match=reason) as caught:
+        Session.open(changed)
+    assert str(changed) in str(caught.value)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
+def test_a_truncated_file_is_refused(path, tmp_path, share):
+    cut = tmp_path / "cut.tflite"
+    cut.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    with pytest.raises(ModelError, match=r"cut\.tflite: it is no model that LiteRT can run"):
+        Session.open(cut)
+
+
+def test_without_the_package_the_error_says_what_to_install(path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ai_edge_litert.interpreter", None)
+    with pytest.raises(ImportError, match=r'pip install "anchorstream\[litert-runtime\]"'):
+        Session.open(path)
+
+
+def weights(path):
+    """The constants of the file by type: how many there are, and how many numbers."""
+    model = flatbuffer_utils.read_model(str(path))
+    found = {}
+    for tensor in model.subgraphs[0].tensors:
+        if model.buffers[tensor.buffer].data is not None:
+            found.setdefault(tensor.type, []).append(int(np.prod(tensor.shape)))
+    return found
+
+
+def test_the_network_has_8_bit_weights_and_the_front_end_its_own(path, rounded):
+    types = schema.TensorType
+    before, after = weights(path), weights(rounded)
+    assert types.INT8 not in before
+    # Two products of 200 samples with 188 bins, and the filterbank, are the front end.
+    assert {200 * 188, 188 * 40} <= set(after[types.FLOAT32])
+    assert sum(after[types.INT8]) == 2 * 3 * 24 * 24 + 3 * 24 * (40 + 24) + 24 * 3
+    assert rounded.stat().st_size < path.stat().st_size
+
+
+def test_what_the_rounding_moves_is_in_the_contract(small, rounded):
+    said = Session.open(rounded).contract.quantisation
+    assert said["weights"] == "int8"
+    assert said["dev"] == ["int8.tflite"]
+    drift = said["posterior_drift"]
+    assert 0 < drift["mean"] < drift["p99"] < drift["max"] < 0.1
+    assert check_drift(small, rounded) == drift
+
+
+def test_a_file_that_moves_more_than_it_says_is_refused(small, rounded, tmp_path):
+    said = Session.open(rounded).contract.quantisation
+    less = {**said, "posterior_drift": {**said["posterior_drift"], "max": 1e-4}}
+    with pytest.raises(ParityError, match=r"max drift is .* the file says 0\.0001"):
+        check_drift(small, with_contract(rounded, tmp_path, quantisation=less))
+
+
+def test_a_rounding_that_moves_too_much_leaves_no_file(small, tmp_path, monkeypatch):
+    monkeypatch.setattr("anchorstream.export.drift.MOST_SINGLE", 1e-6)
+    with pytest.raises(ParityError, match="rounded weights move the posteriors"):
+        export_litert(small, tmp_path / "model.tflite", decoder=DECODER, int8=True)
+    assert not list(tmp_path.iterdir())
