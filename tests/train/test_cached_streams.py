@@ -196,6 +196,6 @@ def test_a_training_ends_with_the_same_weights_without_a_cache_filling_it_and_re
     read = train(config, tmp_path / "read", corpus=corpus, stream_cache=cache)
     expected = load_file(plain.folder / WEIGHTS)
     for run in (filled, read):
-        assert run.summary == plain.summary
+        assert {**run.summary, "seconds": 0} == {**plain.summary, "seconds": 0}
         actual = load_file(run.folder / WEIGHTS)
         assert all(tensor.equal(actual[name]) for name, tensor in expected.items())

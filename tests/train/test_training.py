@@ -79,7 +79,7 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, ov
     expected, actual = load_file(whole.folder / WEIGHTS), load_file(resumed.folder / WEIGHTS)
     for name, tensor in expected.items():
         assert tensor.equal(actual[name]), name
-    assert resumed.summary == whole.summary
+    assert {**resumed.summary, "seconds": 0} == {**whole.summary, "seconds": 0}
 
 
 @pytest.mark.slow
