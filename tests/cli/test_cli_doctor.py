@@ -40,6 +40,7 @@ def test_every_extra_is_listed_with_its_packages(cli):
         "plot",
         "train",
         "synth",
+        "tune",
         "parquet",
         "litert-runtime",
         "litert",

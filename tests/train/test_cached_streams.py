@@ -113,7 +113,7 @@ def test_a_row_that_is_not_done_is_computed_and_the_others_are_not(opened, tmp_p
     "changed",
     [
         "seed=2",
-        "task.label_after_s=0.5",
+        "task.anchor_others=false",
         "mix.snr_db=[5, 6]",
         "augment.speed=[0.9, 1.1]",
         "rooms=3",
@@ -127,6 +127,32 @@ def test_what_another_configuration_left_is_not_read(opened, changed: str) -> No
     item = other[1]
     assert mixed == [1]
     assert item["features"].equal(detector.features(streams[1]["pcm"][None])[0])
+
+
+@pytest.mark.parametrize("changed", ["task.label_after_s=0.2", "task.label_before_s=0.15"])
+@pytest.mark.parametrize("network", ["ds-tcn", "mixednet"])
+def test_wider_labels_are_those_of_mixed_streams_and_share_their_features(opened, changed, network) -> None:
+    model = f"model={{name: {network}, options: {{}}}}"
+    cached, *_ = opened(model)
+    narrow = [cached[index] for index in range(8)]
+    other, streams, detector, mixed = opened(model, changed)
+    read = [other[index] for index in range(8)]
+    assert mixed == []
+    for index, item in enumerate(read):
+        whole = streams[index]
+        assert item["targets"].equal(whole["targets"])
+        assert item["anchors"].equal(whole["anchors"])
+        assert item["features"].equal(detector.features(whole["pcm"][None])[0])
+    assert not all(one["targets"].equal(two["targets"]) for one, two in zip(narrow, read, strict=True))
+
+
+def test_labels_that_follow_from_motion_are_kept_with_their_streams(opened) -> None:
+    trigger = ["task={name: trigger}", "mix.length_s=12", "mix.gap_s=[0.8, 3.5]", "mix.target_gap_s=0.8"]
+    cached, *_ = opened(*trigger)
+    _ = cached[0]
+    other, streams, _, mixed = opened(*trigger, "task.label_after_s=0.2")
+    assert other[0]["targets"].equal(streams[0]["targets"])
+    assert mixed[0] == 0
 
 
 def test_what_other_recordings_or_other_code_left_is_not_read(opened, small, tones, tmp_path) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import number, positive_int
+from anchorstream.cli.arguments import names, number, positive_int
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
 
@@ -46,14 +46,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
     parser.add_argument(
         "--losses",
-        type=_names,
+        type=names,
         default=_LOSSES,
         metavar="A,B,...",
         help=f"the baseline first (default: {_LOSSES})",
     )
     parser.add_argument(
         "--models",
-        type=_names,
+        type=names,
         default="",
         metavar="A,B,...",
         help="networks, as `anchorstream models` lists them (default: the recipe's); the recipe's own has its options",
@@ -77,6 +77,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--split", choices=("dev", "test"), default="test", help="speakers to score on (default: test)"
+    )
+    parser.add_argument(
+        "--tuned",
+        type=Path,
+        metavar="PATH",
+        help="train each loss with its own settings: the folder of `anchorstream tune`, or its best.yaml",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/compare-RECIPE")
     parser.add_argument(
@@ -126,9 +132,11 @@ def run(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from anchorstream.compare.comparison import Conditions
     from anchorstream.compare.experiment import score_all
-    from anchorstream.compare.plan import check_folders, load_subject, plan
+    from anchorstream.compare.plan import check_folders, load_subject, own_settings, plan
+    from anchorstream.train.per_loss import read_per_loss
 
-    subject = load_subject(args.recipe, args.overrides, args.losses, args.models)
+    tuned = read_per_loss(args.tuned) if args.tuned else None
+    subject = load_subject(args.recipe, args.overrides, args.losses, args.models, tuned=tuned)
     config = subject.config
     launcher = _ray() if args.ray else None
     out = args.out or Path("runs") / f"compare-{Path(args.recipe).stem}"
@@ -150,6 +158,7 @@ def _compare(args: argparse.Namespace) -> int:
             "data": config.data,
             "networks": networks,
             "seeds": args.seeds,
+            **({"settings of each loss": settings} if (settings := own_settings(subject)) else {}),
         },
         lambda: clips or _corpus(config),
         loading_bar,
@@ -197,14 +206,6 @@ def _print(found: Sequence[Contest], args: argparse.Namespace, about: dict[str, 
         for contest in found:
             print_table(f"{contest.label!r}, {contest.streams}", contest)
         print("\n" + "\n".join(f"{name}: {value}" for name, value in about.items() if isinstance(value, str)))
-
-
-def _names(text: str) -> list[str]:
-    """Names with commas between them, for ``type=`` of an argument."""
-    names = [name.strip() for name in text.split(",")]
-    if text and not all(names):
-        raise argparse.ArgumentTypeError(f"expected names with commas between them, got {text!r}")
-    return [name for name in names if name]
 
 
 def _levels(text: str) -> list[float]:

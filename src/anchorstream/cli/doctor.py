@@ -19,7 +19,7 @@ examples:
   anchorstream doctor --json"""
 
 # What a user installs; `all` is these together but for Parquet and LiteRT, `dev` is for who works on the project.
-_EXTRAS = ("runtime", "torch", "plot", "train", "synth", "parquet", "litert-runtime", "litert")
+_EXTRAS = ("runtime", "torch", "plot", "train", "synth", "tune", "parquet", "litert-runtime", "litert")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -22,6 +22,7 @@ COMMANDS = {
     "demo": "the whole chain on synthetic speech, or on recordings of one's own",
     "inspect": "what a recipe trains on, drawn and audible",
     "compare": "losses and networks against each other, on the same streams",
+    "tune": "settings of each loss, searched on dev",
     "train": "from a recipe to a trained detector",
     "evaluate": "misses, false alarms and latency of a trained detector",
     "score": "the same of any engine's posteriors or detections",
@@ -43,9 +44,11 @@ examples:
 # The extra of pyproject.toml that holds what a command needs; `train` has that of the others.
 _EXTRAS = {"demo": "all", "detect": "runtime", "listen": "runtime", "info": "runtime"}
 
-# Packages of an extra of their own: synthetic speech, whose engine has another licence, and the formats of a model.
+# Packages of an extra of their own: synthetic speech, whose engine has another licence, the search
+# over settings, and the formats of a model.
 _PACKAGE_EXTRAS = {
     "espeakng_loader": "synth",
+    "optuna": "tune",
     "litert_torch": "litert",
     "ai_edge_quantizer": "litert",
     "ai_edge_litert": "litert-runtime",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from anchorstream.models.presets import PRESETS
 from anchorstream.train.config import Config, ConfigError, ModelConfig, load_config
+from anchorstream.train.per_loss import OF_THE_STEP, PerLoss
 from anchorstream.train.run import CHECKPOINT_FOLDER, CONFIG_FILE, SUMMARY_FILE
 
 
@@ -50,11 +52,17 @@ class Subject:
         config: the recipe with its overrides.
         losses: the first is the baseline of each network.
         networks: by the name that they have in the comparison.
+        by_loss: the recipe as each loss has it, where losses have settings of their own.
     """
 
     config: Config
     losses: tuple[str, ...]
     networks: Mapping[str, ModelConfig]
+    by_loss: Mapping[str, Config] = field(default_factory=dict)
+
+    def of_loss(self, loss: str) -> Config:
+        """The recipe with one of the losses."""
+        return self.by_loss.get(loss, self.config).model_copy(update={"loss": loss})
 
 
 def load_subject(
@@ -63,6 +71,7 @@ def load_subject(
     losses: Sequence[str],
     networks: Sequence[str] = (),
     problems: Sequence[str] = (),
+    tuned: PerLoss | None = None,
 ) -> Subject:
     """Reads a recipe and tries it with every loss and every network, before anything is trained.
 
@@ -73,14 +82,19 @@ def load_subject(
         networks: names as ``anchorstream models`` lists them. The recipe's own network, which is the default,
             keeps the recipe's options; another has those of its size.
         problems: what is wrong besides.
+        tuned: settings of single losses, in the place of those that the recipe has.
 
     Raises:
         ConfigError: listing everything that is wrong, with the recipe, the overrides, the losses and the networks.
     """
     found = [*problems, *_repeated("loss", losses), *_repeated("model", networks)]
-    config = _tried(recipe, overrides, found)
-    for loss in losses:
-        _tried(recipe, [*overrides, f"loss={json.dumps(loss)}"], found)
+    found += [
+        f"--tuned: there is nothing for the loss {loss!r}" for loss in losses if loss not in (tuned or losses)
+    ]
+    config = _tried(recipe, overrides, found, tuned)
+    with_loss = {
+        loss: _tried(recipe, [*overrides, f"loss={json.dumps(loss)}"], found, tuned) for loss in losses
+    }
     built = {}
     for name in networks or ([config.model.name] if config else []):
         if config is not None and name == config.model.name:
@@ -91,14 +105,31 @@ def load_subject(
             continue
         preset = PRESETS[name]
         changes = [f"model.name={preset.model}", f"model.options={json.dumps(dict(preset.options))}"]
-        other = _tried(recipe, [*overrides, *changes], found)
+        other = _tried(recipe, [*overrides, *changes], found, tuned)
         if other is not None:
             built[name] = other.model
     found = list(dict.fromkeys(found))
     if found or config is None:
         listed = "\n".join(f"  - {problem}" for problem in found)
         raise ConfigError(f"the comparison ({recipe}) has {len(found)} error(s):\n{listed}", found)
-    return Subject(config, tuple(losses), built)
+    by_loss = {
+        loss: own
+        for loss, own in with_loss.items()
+        if own is not None and own != config.model_copy(update={"loss": loss})
+    }
+    return Subject(config, tuple(losses), built, by_loss)
+
+
+def own_settings(subject: Subject) -> dict[str, dict[str, Any]]:
+    """For each loss what may be its own (see ``per_loss``) beside its options; empty if that is the same for all."""
+    settings = {}
+    for loss in subject.losses:
+        config = subject.of_loss(loss)
+        step = {f"optimiser.{name}": getattr(config.optimiser, name) for name in OF_THE_STEP}
+        labels = {f"task.{name}": getattr(config.task, name) for name in config.task.label_ranges}
+        settings[loss] = {**step, **labels}
+    first, *others = settings.values()
+    return settings if any(other != first for other in others) else {}
 
 
 def plan(subject: Subject, seeds: Sequence[int], folder: Path, *, name_networks: bool = True) -> list[Trial]:
@@ -110,13 +141,10 @@ def plan(subject: Subject, seeds: Sequence[int], folder: Path, *, name_networks:
         folder: holds a folder for each trial.
         name_networks: whether folders are named after the network too, so that another can be added later.
     """
-    several, optimiser = len(subject.networks) > 1, subject.config.optimiser
-    optimiser = optimiser.model_copy(update={"threads": optimiser.threads or 1, "workers": 0})
+    several = len(subject.networks) > 1
     return [
         Trial(
-            subject.config.model_copy(
-                update={"model": model, "loss": loss, "seed": seed, "optimiser": optimiser}
-            ),
+            side_by_side(subject.of_loss(loss)).model_copy(update={"model": model, "seed": seed}),
             folder / "-".join([*([network] if name_networks else []), loss.replace("+", "-"), f"seed{seed}"]),
             network if several else None,
         )
@@ -124,6 +152,13 @@ def plan(subject: Subject, seeds: Sequence[int], folder: Path, *, name_networks:
         for network, model in subject.networks.items()
         for loss in subject.losses
     ]
+
+
+def side_by_side(config: Config) -> Config:
+    """The run as one of several at a time: in one thread, which mixes its own streams."""
+    optimiser = config.optimiser
+    optimiser = optimiser.model_copy(update={"threads": optimiser.threads or 1, "workers": 0})
+    return config.model_copy(update={"optimiser": optimiser})
 
 
 def check_folders(trials: Sequence[Trial]) -> None:
@@ -145,9 +180,11 @@ def check_folders(trials: Sequence[Trial]) -> None:
         )
 
 
-def _tried(recipe: str | Path, overrides: Sequence[str], found: list[str]) -> Config | None:
+def _tried(
+    recipe: str | Path, overrides: Sequence[str], found: list[str], tuned: PerLoss | None
+) -> Config | None:
     try:
-        return load_config(recipe, overrides)
+        return load_config(recipe, overrides, tuned)
     except ConfigError as error:
         found += error.problems
         return None

@@ -110,6 +110,8 @@ def result_line(scored: ScoredRun, label: str, conditions: Conditions, network: 
         **training_of(run),
         "model_options": run.config.model.options,
         "loss_options": run.config.loss_options,
+        "learning_rate": run.config.optimiser.learning_rate,
+        "label_options": {name: getattr(task, name) for name in task.label_ranges},
         "parameters": summary["parameters"],
         "best_epoch": summary["best_epoch"],
         "seconds_trained": summary.get("seconds"),

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from anchorstream.compare.launch import Launcher, Processes, Training
 from anchorstream.compare.plan import Trial, check_folders
-from anchorstream.train.cached_streams import remove_cache, why_not_cached
+from anchorstream.train.cached_streams import remove_cache, same_streams, why_not_cached
 from anchorstream.train.callbacks import read_progress
 from anchorstream.train.engine import untrained_detector
 from anchorstream.train.run import Run, open_run, write_beside
@@ -19,7 +19,15 @@ _POLL_S, _LAST_STEP = 0.25, 0.99
 
 
 class TrialError(RuntimeError):
-    """A training that failed; the message ends with what it printed last."""
+    """A training that failed; the message ends with what it printed last.
+
+    Attributes:
+        trial: which.
+    """
+
+    def __init__(self, trial: Trial, message: str) -> None:
+        super().__init__(message)
+        self.trial = trial
 
 
 def run_trials(
@@ -29,8 +37,10 @@ def run_trials(
     progress: Callable[[Trial, float], None] | None = None,
     cached: bool = True,
     launcher: Launcher | None = None,
+    on_failure: Callable[[TrialError], None] | None = None,
+    keep_caches: bool = False,
 ) -> list[Run]:
-    """Trains every trial, ``jobs`` at a time, and returns their runs in order.
+    """Trains every trial, ``jobs`` at a time, and returns the runs of those that ended well, in order.
 
     Args:
         trials: what to train. A finished one is not trained again, an interrupted one is resumed.
@@ -38,19 +48,29 @@ def run_trials(
         progress: called with a trial and the share of it that is done, from 0 to 1, which it is once it has ended.
         cached: whether the trials of a seed share their streams on disk, where several are to be trained.
         launcher: where they run; by default as processes of this machine.
+        on_failure: called when a training fails; the others go on, unless it raises.
+        keep_caches: whether shared streams remain for later trials; the caller removes them (see `remove_caches`).
 
     Raises:
         ConfigError: if a folder holds a run of another configuration; nothing is trained then.
-        TrialError: when a training fails; the others are stopped and can be resumed.
+        TrialError: when a training fails, without ``on_failure``; the others are stopped and can be resumed.
     """
     check_folders(trials)
     launcher = launcher or Processes()
     jobs = jobs or launcher.jobs
-    caches = _caches(trials) if cached and launcher.one_disk else {}
+    caches = _caches(trials, keep_caches) if cached and launcher.one_disk else {}
+
+    def ended(trial: Trial) -> None:
+        if progress is not None:
+            progress(trial, 1.0)
+        folder = caches.pop(trial, None)
+        if folder is not None and folder not in caches.values() and not keep_caches:
+            remove_cache(folder)
+
     waiting = []
     for trial in trials:
         if trial.trained:
-            _ended(trial, caches, progress)
+            ended(trial)
         else:
             waiting.append(trial)
     running: dict[Trial, Training] = {}
@@ -69,37 +89,40 @@ def run_trials(
                     continue
                 del running[trial]
                 if code != 0:
-                    raise TrialError(f"training {trial.name} failed (exit {code}):\n{_last_words(trial)}")
-                _ended(trial, caches, progress)
+                    error = TrialError(
+                        trial, f"training {trial.name} failed (exit {code}):\n{_last_words(trial)}"
+                    )
+                    if on_failure is None:
+                        raise error
+                    on_failure(error)
+                ended(trial)
     finally:
         for training in running.values():
             training.stop()
-    return [open_run(trial.folder) for trial in trials]
+    return [open_run(trial.folder) for trial in trials if trial.trained]
 
 
-def _ended(trial: Trial, caches: dict[Trial, Path], progress: Callable[[Trial, float], None] | None) -> None:
-    if progress is not None:
-        progress(trial, 1.0)
-    folder = caches.pop(trial, None)
-    if folder is not None and folder not in caches.values():
-        remove_cache(folder)
+def remove_caches(folder: Path) -> None:
+    """Removes the streams that trials in ``folder`` shared."""
+    for cache in folder.glob("cache-seed*"):
+        remove_cache(cache)
 
 
-def _caches(trials: Sequence[Trial]) -> dict[Trial, Path]:
+def _caches(trials: Sequence[Trial], keep: bool = False) -> dict[Trial, Path]:
     """The folders in which trials share their streams, for the trials that do; says why others do not.
 
-    Trials of one seed do, if their networks take targets on the same frames: within a comparison, streams and features
-    follow from nothing else. Rows of anything else would be no error, since they are not taken (see ``RowFile``), but
-    trials that overwrite each other's rows gain nothing.
+    Trials of one seed do, if their networks take targets on the same frames and what they are trained on is the same.
+    Rows of anything else would be no error, since they are not taken (see ``RowFile``), but trials that overwrite each
+    other's rows gain nothing. What is to be kept is worth a file with a single trial too.
     """
-    folders = {trial: trial.folder.parent / _cache_name(trial) for trial in trials}
+    folders = _cache_folders(trials)
     untrained = Counter(folder for trial, folder in folders.items() if not trial.trained)
     caches, reasons = {}, set()
     for trial, folder in folders.items():
         # One that is there, an interrupted comparison has left: it is read, and in the end removed.
         if folder.is_dir():
             caches[trial] = folder
-        elif untrained[folder] > 1:
+        elif untrained[folder] > (0 if keep else 1):
             reason = why_not_cached(trial.config, untrained_detector(trial.config), folder)
             if reason is None:
                 caches[trial] = folder
@@ -110,9 +133,21 @@ def _caches(trials: Sequence[Trial]) -> dict[Trial, Path]:
     return caches
 
 
-def _cache_name(trial: Trial) -> str:
-    clock = untrained_detector(trial.config).clock
-    return f"cache-seed{trial.config.seed}-hop{1000 * clock.hop_s:g}-delay{1000 * clock.time_of(0):g}ms"
+def _cache_folders(trials: Sequence[Trial]) -> dict[Trial, Path]:
+    folders: dict[Trial, Path] = {}
+    kinds: dict[str, list[Trial]] = {}
+    for trial in trials:
+        clock = untrained_detector(trial.config).clock
+        name = f"cache-seed{trial.config.seed}-hop{1000 * clock.hop_s:g}-delay{1000 * clock.time_of(0):g}ms"
+        # The first of each kind that follows from other settings, such as wider labels where those need the streams.
+        others = kinds.setdefault(name, [])
+        alike = next(
+            (i for i, other in enumerate(others) if same_streams(trial.config, other.config)), len(others)
+        )
+        if alike == len(others):
+            others.append(trial)
+        folders[trial] = trial.folder.parent / (name if alike == 0 else f"{name}-{alike + 1}")
+    return folders
 
 
 def _start(launcher: Launcher, trial: Trial, stream_cache: Path | None) -> Training:

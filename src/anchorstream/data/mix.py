@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.data.augment import AugmentSettings, distort
-from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Stream
+from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Segment, Stream
 from anchorstream.data.mix_settings import MixSettings
 from anchorstream.data.motion.worn import Accompaniment
 from anchorstream.data.noise import NoiseBed, coloured_noise, rising_fade
@@ -93,6 +93,11 @@ class _Mixer:
         """Whether there were no noise clips, so that coloured noise stands in for them."""
         return self._noise.synthetic
 
+    @property
+    def sound_alone(self) -> bool:
+        """Whether streams have nothing beside sound."""
+        return self._accompany is None
+
     def _mix(self, placed: Sequence[Placed], rng: np.random.Generator, name: str) -> Stream:
         settings = self.settings
         samples = round(settings.length_s * SAMPLE_RATE_HZ)
@@ -165,14 +170,21 @@ class StreamMixer(_Mixer):
 
     def stream(self, index: int) -> Stream:
         """Mixes stream ``index``, the same one in every process and in every order."""
-        rng = np.random.default_rng((self.seed, _FOR_TRAINING, index))
-        supply = RandomSupply(self._pools, rng, self.settings.half_keyword_share, self.augment.speed)
-        placed = place(supply, self._event_share, self.settings, rng)
+        placed, rng = self._placed(index)
         stream = self._mix(placed, rng, f"seed {self.seed}, stream {index}")
         # Chance of its own: the same stream with and without the distortion.
         rng = np.random.default_rng((self.seed, _FOR_DISTORTION, index))
         stream = replace(stream, samples=distort(stream.samples, self.augment, rng))
         return self._accompanied(stream, _FOR_TRAINING_MOTION, index)
+
+    def segments(self, index: int) -> tuple[Segment, ...]:
+        """The speech of stream ``index``, without mixing it."""
+        return tuple(item.segment() for item in self._placed(index)[0])
+
+    def _placed(self, index: int) -> tuple[list[Placed], np.random.Generator]:
+        rng = np.random.default_rng((self.seed, _FOR_TRAINING, index))
+        supply = RandomSupply(self._pools, rng, self.settings.half_keyword_share, self.augment.speed)
+        return place(supply, self._event_share, self.settings, rng), rng
 
     def masks(self, index: int, frames: int, bands: int) -> Masks | None:
         """What is to be hidden of the features of stream ``index``, (frames, bands); ``None`` without masks."""

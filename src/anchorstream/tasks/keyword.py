@@ -6,6 +6,7 @@ the whole keyword known, so a network that has heard half a phrase is taught to 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -83,6 +84,11 @@ class KeywordTask(AudioAlone):
     def spoken(self) -> tuple[str, ...]:
         """The keywords."""
         return self.keywords
+
+    @property
+    def label_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """From just before the keyword's end up to the last moment at which a detection still counts."""
+        return {"label_before_s": (0.0, 0.2), "label_after_s": (0.1, max(0.1, self.late_s))}
 
     @property
     def window(self) -> MatchWindow:

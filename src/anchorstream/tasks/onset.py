@@ -6,6 +6,7 @@ within a stretch is prevented by the decoder, which is armed again only after a 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -67,6 +68,11 @@ class SpeechOnsetTask(AudioAlone):
     def spoken(self) -> tuple[str, ...]:
         """All speech has one label, so that every recording comes up equally often."""
         return (_LABEL,)
+
+    @property
+    def label_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """None: a label lasts as long as the speech."""
+        return {}
 
     @property
     def window(self) -> MatchWindow:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -80,6 +80,13 @@ class Task(Protocol):
     @property
     def motion(self) -> tuple[str, ...]:
         """The channels of a motion sensor that the detector has beside the microphone; none for audio alone."""
+
+    @property
+    def label_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """The options that say how wide labels are, each with the seconds between which tuning looks.
+
+        Events and how they are scored follow from none of them, so that detectors that differ in them compare.
+        """
 
     @property
     def window(self) -> MatchWindow:

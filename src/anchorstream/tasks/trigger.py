@@ -6,7 +6,7 @@ motion is simulated (see docs/motion.md); every figure of this task says so.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -107,6 +107,11 @@ class TriggerTask:
         """The channels of the inputs that are no audio."""
         accelerometer = AXES_ACCELEROMETER if "accelerometer" in self.inputs else ()
         return accelerometer + (AXES_GYROSCOPE if "gyroscope" in self.inputs else ())
+
+    @property
+    def label_ranges(self) -> Mapping[str, tuple[float, float]]:
+        """Up to the last moment at which a detection still counts."""
+        return {"label_after_s": (0.1, max(0.1, self.late_s))}
 
     @property
     def window(self) -> MatchWindow:

@@ -1,7 +1,9 @@
 """Training streams that several trainings share: each is mixed, and its features computed, once for all of them.
 
-The trainings of a comparison differ in their loss; the streams of a seed are the same for all. What is read is, to the
-bit, what would have been computed; where that cannot be promised there is no cache.
+The trainings of a comparison differ in their loss, and where it is tuned in the width of their labels; the streams of a
+seed are the same for all. What is read is, to the bit, what would have been computed; where that cannot be promised
+there is no cache. Where labels follow from the speech alone, they are made anew from where it was placed, so that
+trainings with wider and narrower labels share their streams too.
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import random
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -49,6 +52,8 @@ class CachedStreams(Dataset[Batch]):
         if row is None:
             row = self._computed(index)
             self._rows.write(index, row)
+        elif labels := self._streams.labels(index, len(row.targets)):
+            row = Row(row.features, *labels)
         item = Batch(
             features=torch.from_numpy(row.features),
             targets=torch.from_numpy(row.targets),
@@ -106,6 +111,16 @@ def cached_streams(
     return CachedStreams(streams, detector, rows)
 
 
+def labels_apart(config: Config) -> bool:
+    """Whether labels are made without mixing: rows are then the same however wide labels are."""
+    return config.task.accompaniment(config.motion) is None
+
+
+def same_streams(config: Config, other: Config) -> bool:
+    """Whether rows of a cache are the same under two configurations, if the clips are."""
+    return _stream_settings(config) == _stream_settings(other)
+
+
 def why_not_cached(config: Config, detector: StreamingDetector, folder: Path) -> str | None:
     """Why :func:`cached_streams` would cache nothing, before anything is loaded; ``None`` if it would."""
     try:
@@ -160,9 +175,10 @@ def _shape(config: Config, detector: StreamingDetector) -> RowShape:
 def _fingerprint(config: Config, corpus: Corpus, shape: RowShape, sample: Sequence[Tensor]) -> str:
     """Of everything that streams follow from: settings, seed, clips, and the code and machine by what they compute."""
     digest = hashlib.blake2b(digest_size=16)
-    settings = config.model_dump(mode="json", include={"task", "mix", "augment", "motion", "rooms", "seed"})
     versions = [__version__, np.__version__, str(torch.__version__)]
-    digest.update(json.dumps([settings, versions, torch.get_num_threads(), repr(shape)]).encode())
+    digest.update(
+        json.dumps([_stream_settings(config), versions, torch.get_num_threads(), repr(shape)]).encode()
+    )
     for clip in corpus.select(split="train"):
         digest.update(repr((clip.id, clip.kind, clip.label, clip.start_s, clip.end_s)).encode())
         digest.update(np.ascontiguousarray(clip.samples).data)
@@ -172,3 +188,11 @@ def _fingerprint(config: Config, corpus: Corpus, shape: RowShape, sample: Sequen
     for tensor in sample:
         digest.update(tensor.contiguous().numpy().data)
     return digest.hexdigest()
+
+
+def _stream_settings(config: Config) -> dict[str, Any]:
+    settings = config.model_dump(mode="json", include={"task", "mix", "augment", "motion", "rooms", "seed"})
+    if labels_apart(config):
+        for name in config.task.label_ranges:
+            del settings["task"][name]
+    return settings

@@ -20,6 +20,10 @@ from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.outputs import Outputs, logit_count, loss_inputs
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
+from anchorstream.train.config_error import ConfigError
+from anchorstream.train.per_loss import PerLoss, check_per_loss, foreign_keys
+
+__all__ = ["SYNTHETIC", "Config", "ConfigError", "load_config", "shipped_recipes"]
 
 #: The value of ``data`` that stands for synthetic speech made in memory.
 SYNTHETIC = "synthetic"
@@ -30,18 +34,6 @@ if TYPE_CHECKING:
     _AnyTask = Task
 else:
     _AnyTask = Annotated[Union[tuple(TASKS.values())], Field(discriminator="name")]  # noqa: UP007
-
-
-class ConfigError(ValueError):
-    """A configuration that cannot be used; the message lists every reason.
-
-    Attributes:
-        problems: the reasons, one by one.
-    """
-
-    def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
-        super().__init__(message)
-        self.problems = tuple(problems) or (message,)
 
 
 class _Section(BaseModel):
@@ -231,19 +223,22 @@ def shipped_recipes() -> list[str]:
     )
 
 
-def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
+def load_config(recipe: str | Path, overrides: Sequence[str] = (), tuned: PerLoss | None = None) -> Config:
     """Reads a recipe, applies ``key=value`` overrides, and validates the whole.
+
+    What the recipe has in ``per_loss`` for its loss is applied too, where no override says otherwise.
 
     Args:
         recipe: a YAML file, or the name of a recipe that comes with the package, such as ``keyword``.
         overrides: ``section.key=value``, the value as YAML, such as ``optimiser.epochs=5`` or
             ``task.keywords=[alexa]``.
+        tuned: what stands in the place of the recipe's ``per_loss``, as :func:`read_per_loss` gives it.
 
     Raises:
         ConfigError: listing every unknown key, wrong type and value out of range.
     """
     tree = _read_recipe(recipe)
-    problems = []
+    problems, given = [], set()
     for override in overrides:
         key, separator, text = override.partition("=")
         if not separator or not key:
@@ -251,8 +246,20 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = ()) -> Config:
             continue
         try:
             _assign(tree, key.split("."), yaml.safe_load(text))
+            given.add(key)
         except (yaml.YAMLError, ConfigError) as error:
             problems.append(f"{override!r}: {error}")
+    per_loss = tree.pop("per_loss", None)
+    try:
+        per_loss = check_per_loss(per_loss if tuned is None else tuned)
+        problems.extend(foreign_keys(per_loss, _task_name(tree)))
+        for key, value in per_loss.get(
+            str(tree.get("loss", Config.model_fields["loss"].default)), {}
+        ).items():
+            if not any(key == other or key.startswith(f"{other}.") for other in given):
+                _assign(tree, key.split("."), value)
+    except ConfigError as error:
+        problems.extend(error.problems)
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -284,6 +291,11 @@ def _read_recipe(recipe: str | Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError(f"{recipe} must hold keys and values, it holds a {type(tree).__name__}")
     return tree
+
+
+def _task_name(tree: Mapping[str, Any]) -> str:
+    task = tree.get("task")
+    return str(task.get("name", DEFAULT_TASK)) if isinstance(task, Mapping) else DEFAULT_TASK
 
 
 def _assign(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:

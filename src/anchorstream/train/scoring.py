@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from anchorstream.data.clip import Stream
 from anchorstream.frames import IGNORED
-from anchorstream.metrics import Curve, Event, PosteriorStream, roc_auc, sweep
+from anchorstream.metrics import Curve, Event, PosteriorStream, frontier, roc_auc, sweep
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import Task
 from anchorstream.train.inputs import motion_of
@@ -117,3 +117,15 @@ def mean_miss_rate(task: Task, streams: Sequence[PosteriorStream]) -> float:
     by_label = curves(task, streams)
     rates = task.reporting.selection_rates
     return sum(curve.mean_miss_rate(rates) for curve in by_label.values()) / len(by_label)
+
+
+def mean_frontier_area(task: Task, by_label: Mapping[str, Curve]) -> float | None:
+    """The area under the frontier of latency and misses, by which settings are tuned: the mean over labels and rates.
+
+    The rates are those of :func:`mean_miss_rate`; ``None`` where a label has no events.
+    """
+    areas = [
+        frontier([curve], rate).area for curve in by_label.values() for rate in task.reporting.selection_rates
+    ]
+    known = [area for area in areas if area is not None]
+    return sum(known) / len(known) if len(known) == len(areas) else None

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TypedDict
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
+from anchorstream.data.clip import Stream
 from anchorstream.data.mix import StreamMixer
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import Task
@@ -73,6 +76,16 @@ class TrainingStreams(Dataset[Batch]):
             item["motion"] = motion
         self.draw(item, index, len(stream.samples) // self._features.hop_samples)
         return item
+
+    def labels(self, index: int, frames: int) -> tuple[NDArray[np.int64], NDArray[np.bool_]] | None:
+        """Targets and anchors of stream ``index``, (frames,) each, without mixing it.
+
+        ``None`` where they follow from more than the speech in it.
+        """
+        if not self._mixer.sound_alone:
+            return None
+        stream = Stream(np.zeros(0, np.float32), self._mixer.segments(index), snr_db=0.0)
+        return self._task.targets(stream, self._clock, frames)
 
     def draw(self, item: Batch, index: int, frames: int) -> None:
         """Adds to ``item`` what is drawn for stream ``index``, of so many frames of features, apart from its mixing."""

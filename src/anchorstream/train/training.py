@@ -21,7 +21,7 @@ from anchorstream import losses
 from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
-from anchorstream.train.cached_streams import cached_streams
+from anchorstream.train.cached_streams import cached_streams, labels_apart
 from anchorstream.train.callbacks import DevScore, ProgressFile, read_progress
 from anchorstream.train.config import Config, ConfigError, load_config
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
@@ -36,7 +36,7 @@ from anchorstream.train.run import (
     open_run,
     write_beside,
 )
-from anchorstream.train.scoring import FeatureStreams, curves
+from anchorstream.train.scoring import FeatureStreams, curves, mean_frontier_area
 from anchorstream.train.streams import Batch, EpochSampler, TrainingStreams, training_loader
 
 
@@ -81,7 +81,7 @@ def train(
         sample = default_collate([streams[index] for index in range(32)])
         features = detector.features(sample["pcm"], sample.get("motion"))
         detector.fit_normalisation(features)
-    seen = [features, sample["targets"], sample["anchors"]]
+    seen = [features] if labels_apart(config) else [features, sample["targets"], sample["anchors"]]
     cached = stream_cache and cached_streams(streams, detector, config, corpus, stream_cache, seen)
     dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
     dev = FeatureStreams(detector, config.task, dev_streams)
@@ -196,18 +196,20 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
     best = min(rows, key=lambda row: row["dev_score"])
     task = run.config.task
     scored = dev.posteriors(detector)
+    by_label = curves(task, scored)
     return {
         "epochs": len(rows),
         "best_epoch": best["epoch"],
         "seconds": read_progress(run.folder).get("seconds"),
         "dev_miss_rate": best["dev_miss_rate"],
+        "dev_area": mean_frontier_area(task, by_label),
         "parameters": detector.parameter_count,
         "dev_operating_points": {
             label: [
                 {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()}
                 for rate in task.reporting.false_alarm_rates
             ]
-            for label, curve in curves(task, scored).items()
+            for label, curve in by_label.items()
         },
         **(
             {"dev_frame_auc": {label: dev.frame_auc(scored, label) for label in task.labels}}
