@@ -1,7 +1,6 @@
 """``anchorstream compare``, as a person runs it, on a task that is learnt in seconds."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -12,6 +11,7 @@ import pytest
 
 from anchorstream.cli.main import main
 from anchorstream.compare.results import read_results
+from child_processes import children_of, wait_until_gone
 
 BUDGET = [
     "task.keywords=[rising]",
@@ -95,10 +95,7 @@ def test_a_comparison_that_is_killed_takes_its_trainings_with_it_and_goes_on(
     process.communicate()
     assert started.exists()
     assert len(children) == 1
-    until = time.monotonic() + 30
-    while any(map(is_running, children)) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not any(map(is_running, children))
+    wait_until_gone(children)
     assert not (out / "ds-tcn-ce-seed1" / "training.json").exists()
 
     assert main([*words, "--json"]) == 0
@@ -108,21 +105,6 @@ def test_a_comparison_that_is_killed_takes_its_trainings_with_it_and_goes_on(
     assert [row["epoch"] for row in progress["epochs"]] == list(range(8))
     # It was resumed: two attempts have written logs.
     assert len(list((out / "ds-tcn-ce-seed1" / "logs").iterdir())) == 2
-
-
-def children_of(pid: int) -> list[int]:
-    found = subprocess.run(
-        ["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(word) for word in found.stdout.split()]
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    return not Path(f"/proc/{pid}/stat").exists() or ") Z " not in Path(f"/proc/{pid}/stat").read_text()
 
 
 def test_what_is_wrong_is_told_at_once_before_anything_is_made(tones: Path, tmp_path: Path, capsys) -> None:

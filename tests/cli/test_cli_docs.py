@@ -29,7 +29,7 @@ def commands(page: Path) -> list[list[str]]:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_recipes_and_overrides_are_taken(page: Path) -> None:
     for name, *words in commands(page):
-        if name in ("train", "inspect", "compare") and words[0] in shipped_recipes():
+        if name in ("train", "inspect", "compare", "tune") and words[0] in shipped_recipes():
             # What the reader or a loop is to fill in, as in seed=SEED or seed=$seed, cannot be known here.
             overrides = [word for word in words[1:] if re.match(r"[\w.]+=(?![A-Z]+$)[^$]*$", word)]
             load_config(words[0], overrides)

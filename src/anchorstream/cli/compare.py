@@ -25,6 +25,7 @@ examples:
   anchorstream compare keyword data=my_recordings task.keywords=[computer]
   anchorstream compare keyword data=my_recordings --losses ce,sal --models ds-tcn,crnn --seeds 5 --snr-db 20,10,0
   anchorstream compare my_recipe.yaml --out runs/mine --hours 2
+  anchorstream compare keyword data=my_recordings --losses ce,sal --tuned runs/tune-keyword
   anchorstream compare --from runs/mine/results.jsonl --markdown
 
 Trains each loss on each network with each seed, scores all of them on the same streams of other speakers, and writes

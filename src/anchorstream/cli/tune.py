@@ -71,6 +71,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Searches, and says what was found."""
     from anchorstream.compare.plan import load_subject
+    from anchorstream.compare.search_space import search_space
     from anchorstream.compare.study import open_storage, open_studies
     from anchorstream.compare.tuned_files import write_tuned
     from anchorstream.compare.tuning import result_of, tune
@@ -79,6 +80,8 @@ def run(args: argparse.Namespace) -> int:
 
     chosen = args.losses or [load_config(args.recipe, args.overrides).loss]
     subject = load_subject(args.recipe, args.overrides, chosen)
+    for loss in chosen:
+        search_space(subject.of_loss(loss))
     out = args.out or Path("runs") / f"tune-{Path(args.recipe).stem}"
     with loading_bar("reading the recordings") as progress:
         # Before anything is made, so that a folder without recordings is told at once.

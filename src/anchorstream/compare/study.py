@@ -23,6 +23,8 @@ STORAGE_FILE = "study.db"
 
 # So many trials are drawn at random before the others are drawn near the best of them.
 _RANDOM_TRIALS = 8
+# With fewer, what seems to matter is chance.
+_ENOUGH_TO_TELL = 10
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,7 @@ class LossStudy:
         Empty before there are enough points, of different values, to tell.
         """
         told = [value for _, value in self.told]
-        if len(told) < _RANDOM_TRIALS // 2 or len(set(told)) == 1:
+        if len(told) < _ENOUGH_TO_TELL or len(set(told)) == 1:
             return {}
         found: dict[str, float] = optuna.importance.get_param_importances(
             self._study, evaluator=optuna.importance.PedAnovaImportanceEvaluator()

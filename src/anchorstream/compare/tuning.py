@@ -22,6 +22,8 @@ TRIALS_FOLDER = "trials"
 # What a training that failed counts as: every event missed.
 _FAILED = 1.0
 
+_LAST_STEP = 0.99
+
 # Called with a loss, how many of its points are done (with parts of those that are trained), the least area so far.
 Watch = Callable[[str, float, float | None], None]
 
@@ -155,7 +157,8 @@ class _Round:
             self._tell_watcher(study)
 
     def _progress(self, trial: Trial, done: float) -> None:
-        self._shares[trial] = done
+        # A point is done when it was told.
+        self._shares[trial] = min(done, _LAST_STEP)
         self._tell_watcher(self._study_of[trial])
 
     def _tell_watcher(self, study: LossStudy) -> None:

@@ -61,6 +61,8 @@ def importance_figure(tuned: Sequence[TunedLoss]) -> Figure:
     for i, loss in enumerate(tuned):
         shares = {key.rpartition(".")[2]: share for key, share in loss.importances.items()}
         rows = [k for k, name in enumerate(names) if name in shares]
+        if not rows:
+            continue
         axes.barh(
             [k - 0.4 + (i + 0.5) * height for k in rows],
             [shares[names[k]] for k in rows],
@@ -68,6 +70,7 @@ def importance_figure(tuned: Sequence[TunedLoss]) -> Figure:
             color=colour_of(i),
             label=legend_name(loss.loss),
         )
+    axes.set_axisbelow(True)
     axes.set_yticks(range(len(names)), names)
     axes.set_ylim(len(names) - 0.5, -0.5)
     axes.set_xlim(left=0)
@@ -76,7 +79,7 @@ def importance_figure(tuned: Sequence[TunedLoss]) -> Figure:
     axes.set_xlabel("share of the importance (PED-ANOVA)")
     if not any(loss.importances for loss in tuned):
         axes.text(0.5, 0.5, "too few trials to tell", transform=axes.transAxes, ha="center", color=MUTED)
-    if len(tuned) > 1:
+    elif len(tuned) > 1:
         figure.legend(loc="outside upper left", ncols=min(5, len(tuned)))
     return figure
 
@@ -97,7 +100,7 @@ def history_figure(tuned: Sequence[TunedLoss]) -> Figure:
         )
     axes.set_xlabel("trial")
     axes.set_ylabel("area on dev")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(tuned) > 1:
         figure.legend(loc="outside upper left", ncols=min(5, len(tuned)))
@@ -118,14 +121,14 @@ def slice_figure(loss: TunedLoss, index: int = 0) -> Figure:
         colour = colour_of(index)
         axes.plot(values[1:], areas[1:], ".", color=colour, alpha=0.6)
         axes.plot(values[:1], areas[:1], "o", color=colour, markerfacecolor="none")
-        axes.plot([values[best]], [areas[best]], "*", color=colour, markersize=13)
+        axes.plot([values[best]], [areas[best]], "*", color=colour, markersize=13, clip_on=False, zorder=3)
         if one.log:
             axes.set_xscale("log")
             axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
             axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
             axes.xaxis.set_minor_formatter(NullFormatter())
         axes.set_title(one.name)
-        axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        axes.yaxis.set_major_formatter(PercentFormatter(1))
     return figure
 
 
