@@ -110,10 +110,7 @@ def shared_caches(todo: list[Cell], out: Path) -> dict[Cell, Path]:
     """The folders in which trainings on the same streams share them, for those that are not alone with theirs."""
     folders = {}
     for cell in todo:
-        same = cell.config.model_dump(
-            mode="json", include={"data", "task", "mix", "augment", "motion", "motion_data", "rooms", "seed"}
-        )
-        same["share"] = getattr(cell.config, "positive_share", 1.0)
+        same = cell.config.model_dump(mode="json", exclude={"model", "loss", "losses", "optimiser", "dev"})
         clock = repr(untrained_detector(cell.config).clock)
         folders[cell] = out / f"cache-{cell.task}-{digest([same, clock])}"
     count = Counter(folders.values())

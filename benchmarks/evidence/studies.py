@@ -14,6 +14,7 @@ import yaml
 
 from anchorstream import losses
 from anchorstream.compare.comparison import Conditions
+from anchorstream.models.registry import model_options
 from anchorstream.train.config import SYNTHETIC, Config, load_config
 
 STUDIES_FILE = Path(__file__).with_name("studies.yaml")
@@ -50,7 +51,9 @@ class Cell:
     def budget(self) -> str:
         """A digest of what trainings must have in common to be compared: data, streams, steps."""
         portable = _portable(self.config, _NOT_BUDGET)
-        return digest({name: portable[name] for name in ("data", "motion_data", "dev", "mix", "optimiser")})
+        return digest(
+            {name: portable.get(name) for name in ("data", "motion_data", "dev", "mix", "optimiser")}
+        )
 
     @property
     def name(self) -> str:
@@ -155,11 +158,24 @@ def _options(tree: Mapping[str, Any], task: str, loss: str) -> list[str]:
 
 
 def _portable(config: Config, without: set[str]) -> dict[str, Any]:
-    """All settings but the seed and ``without``; folders by their names alone."""
-    tree = config.model_dump(mode="json", exclude={"seed": True, "optimiser": without})
-    tree["data"] = data_name(config)
-    tree["motion_data"]["folder"] = motion_name(config)
-    return tree
+    """All settings but the seed and ``without``; folders by their names alone.
+
+    Defaults are left out, so that an option that a later version adds makes no other training of an old one.
+    """
+    tree = config.model_dump(mode="json", exclude={"seed": True, "optimiser": without}, exclude_defaults=True)
+    return {
+        **tree,
+        "names": {"task": config.task.name, "model": config.model.name, "outputs": config.model.outputs},
+        "model": _changed(config.model.options, model_options(config.model.name)),
+        "losses": _changed(config.loss_options, losses.loss_options(config.loss)),
+        "loss": config.loss,
+        "data": data_name(config),
+        "motion_data": motion_name(config),
+    }
+
+
+def _changed(options: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in options.items() if value != defaults.get(name)}
 
 
 def data_name(config: Config) -> str:

@@ -160,7 +160,8 @@ def _shape(config: Config, detector: StreamingDetector) -> RowShape:
 def _fingerprint(config: Config, corpus: Corpus, shape: RowShape, sample: Sequence[Tensor]) -> str:
     """Of everything that streams follow from: settings, seed, clips, and the code and machine by what they compute."""
     digest = hashlib.blake2b(digest_size=16)
-    settings = config.model_dump(mode="json", include={"task", "mix", "augment", "motion", "rooms", "seed"})
+    what = {"task", "mix", "augment", "motion", "rooms", "seed", "positive_share"}
+    settings = config.model_dump(mode="json", include=what)
     versions = [__version__, np.__version__, str(torch.__version__)]
     digest.update(json.dumps([settings, versions, torch.get_num_threads(), repr(shape)]).encode())
     for clip in corpus.select(split="train"):

@@ -63,6 +63,7 @@ class TrainingStreams(Dataset[Batch]):
         stream = self._mixer.stream(index)
         frames = len(stream.samples) // self._hop_samples
         targets, anchors = self._task.targets(stream, self._clock, frames)
+        anchors = self._mixer.jittered(index, anchors, self._clock.hop_s)
         item = Batch(
             pcm=torch.from_numpy(stream.samples),
             targets=torch.from_numpy(targets),
