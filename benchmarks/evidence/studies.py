@@ -103,6 +103,16 @@ def cells(tree: Mapping[str, Any], study: str, seeds: Sequence[int], overrides: 
     return list(found.values())
 
 
+def expected(tree: Mapping[str, Any], study: str, network: str) -> int:
+    """How many trainings a study has on one of its tasks with a network."""
+    about = tree["studies"][study]
+    made = {
+        (loss, json.dumps({key: value for key, value in variant.items() if _applies(key, loss)}))
+        for variant, loss in itertools.product(_variants(about, network), about["losses"])
+    }
+    return len(made) * int(about["seeds"])
+
+
 def digest(value: object) -> str:
     """A short name for a value that JSON can hold."""
     return hashlib.blake2b(json.dumps(value, sort_keys=True).encode(), digest_size=8).hexdigest()
