@@ -39,8 +39,7 @@ def record(cell: Cell, scored: ScoredRun, conditions: Conditions, commit: str | 
     run = scored.run
     (label,) = run.config.task.labels
     curve, summary, reporting = scored.curves[label], run.summary or {}, run.config.task.reporting
-    # In the order in which reports draw them, so that intervals are the same.
-    speakers = list(dict.fromkeys(event.speaker or "?" for event in curve.events))
+    speakers = sorted({event.speaker or "?" for event in curve.events})
     index = np.array([speakers.index(event.speaker or "?") for event in curve.events])
     counts = np.bincount(index, minlength=len(speakers))
     rates = [rate for rate in reporting.false_alarm_rates if rate >= _LEAST_RATE]
