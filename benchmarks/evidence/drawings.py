@@ -29,9 +29,9 @@ def draw_frontier(found: Sequence[System], rate: float, path: Path) -> None:
                 linestyle=line_of(index),
                 label=f"{system.loss} ({area:.1%})",
             )
-        axes.set_xlabel(f"deadline, ms after the anchor, at {rate:g} false alarms per hour")
+        axes.set_xlabel(f"deadline, ms after the anchor, at {rate:g} FA/h")
         _finish(axes, "missed by then (and the area)")
-        figure.legend(loc="outside upper left", ncols=4)
+        figure.legend(loc="outside upper left", ncols=3)
         save(figure, path)
 
 
@@ -59,7 +59,7 @@ def draw_line(found: Sequence[System], rate: float, path: Path, axis: str, *, lo
             axes.set_xscale("log")
         axes.set_xlabel(axis)
         _finish(axes, f"missed at {rate:g} FA/h")
-        figure.legend(loc="outside upper left", ncols=4)
+        figure.legend(loc="outside upper left", ncols=3)
         save(figure, path)
 
 

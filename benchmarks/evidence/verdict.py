@@ -76,7 +76,10 @@ def sentence(judged: Verdict | None) -> str:
     """Yes or no, and why."""
     if judged is None:
         return "Cannot be said yet: it takes cross entropy and an anchor loss with a seed in common."
-    name = judged.anchor.loss
+    seeds = judged.than_baseline.seeds
+    name = f"{judged.anchor.loss}, best of the anchor losses on dev, {seeds} seed{'' if seeds == 1 else 's'}"
     if judged.reasons:
-        return f"**No.** {name} (fewest misses on dev of the anchor losses): {'; '.join(judged.reasons)}."
-    return f"**Yes.** {name} (fewest misses on dev of the anchor losses) meets all of the aim."
+        return f"**No.** {name}: {'; '.join(judged.reasons)}."
+    shares = (judged.than_baseline.relative, judged.than_best.relative)
+    fewer = [f"{abs(share):.0%} fewer" for share in shares if share is not None]
+    return f"**Yes.** {name}: {fewer[0]} than {BASELINE}, {fewer[1]} than {judged.best.loss}, and no later."
