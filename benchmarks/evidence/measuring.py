@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 from typing import Any
 
-from anchorstream.cli.child import end_with
 from anchorstream.compare.comparison import Conditions
 from anchorstream.compare.evaluation import score_run
 from anchorstream.data.corpus import Corpus
@@ -21,6 +22,8 @@ from anchorstream.train.training import train
 from records import Line, record
 from studies import Cell
 
+_EVERY_S = 0.5
+
 # The last ones: cells of one task follow each other.
 _corpora: dict[str, Corpus] = {}
 _streams: dict[str, FeatureStreams] = {}
@@ -28,11 +31,18 @@ _streams: dict[str, FeatureStreams] = {}
 
 def prepare(parent: int, out: Path) -> None:
     """Called once in each worker: it ends with the process that started it, and prints into a file."""
-    end_with(parent)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     log = os.open(out / f"worker-{os.getpid()}.log", os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_EVERY_S)
+    # A signal would not do: the trainer makes an exception of SIGTERM, which ends one training and not its process.
+    os._exit(1)
 
 
 def measure(cell: Cell, out: Path, cache: Path | None, conditions: Conditions, commit: str | None) -> Line:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from anchorstream.metrics import smallest_p_value
 from anchorstream.train.run import write_beside
 from drawings import draw_frontier, draw_heat_map, draw_line
 from estimates import System, paired, systems
@@ -203,6 +204,8 @@ def _about(of: Sequence[System], left_out: int) -> str:
         f"parameters; seeds {_range(one['seed'] for one in lines)}; measured "
         f"{_range(one['date'] for one in lines)}, commit {commits}."
     )
+    if (least := smallest_p_value(len(line["speakers"]))) > 0.01:
+        told += f" So few speakers give p = {least:.2f} at least, and intervals that are rather too narrow."
     if line["motion"]:
         told += f" **Simulated motion** over recordings of wrists ({line['motion']})."
     elif line["task"] == "trigger":

@@ -126,7 +126,10 @@ def _variants(about: Mapping[str, Any], network: str) -> Iterator[dict[str, Any]
 
 
 def _applies(key: str, loss: str) -> bool:
+    """Whether a loss knows of it: without its option, or without anchors, the training would be the same one."""
     section, _, option = key.partition(".LOSS.")
+    if key == "augment.anchor_jitter_s":
+        return "anchors" in losses.loss_options(loss)
     return section != "losses" or option in losses.loss_options(loss)
 
 

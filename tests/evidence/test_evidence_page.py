@@ -178,6 +178,8 @@ def test_the_page_has_every_study_and_is_the_same_twice(measured, tmp_path) -> N
         record(cell, scored_run(cell, SKILLS[cell.config.loss], 2), CONDITIONS, None) for cell in grid[:20]
     ]
     jitter = planned("ablation-jitter", losses=["ce", "sal"])
+    # Cross entropy knows of no anchors.
+    assert [cell.config.loss for cell in jitter[:6]].count("ce") == 1
     made += [record(cell, scored_run(cell, 0.7, 2), CONDITIONS, None) for cell in jitter[:10]]
     page.write_page(made, tmp_path)
     written = (tmp_path / "evidence.md").read_text()

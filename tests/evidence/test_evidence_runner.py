@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,22 @@ from runner import missing, train_and_score
 from studies import Cell
 
 ROOT = Path(__file__).parents[2]
+WORKER = """
+import multiprocessing, os, signal, sys, time
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+sys.path.insert(0, "benchmarks/evidence")
+from measuring import prepare
+
+pool = ProcessPoolExecutor(
+    1, multiprocessing.get_context("spawn"), initializer=prepare, initargs=(os.getpid(), Path(sys.argv[1]))
+)
+pool.submit(signal.signal, signal.SIGTERM, signal.SIG_IGN).result()
+worker = pool.submit(os.getpid).result()
+pool.submit(time.sleep, 600)
+print(worker, flush=True)
+time.sleep(600)
+"""
 SCORED = Conditions("test", 10.0, 0.05)
 
 
@@ -44,6 +61,25 @@ def test_cells_are_measured_once_and_copied_to_another_study(small, tmp_path) ->
     assert [line["points"] for line in copied] == [line["points"] for line in lines]
     assert missing(other, results, SCORED) == []
     assert len(read_all(results)) == 4
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="looks for the worker in the way of POSIX")
+def test_a_worker_ends_with_its_runner_even_where_it_takes_no_signal(tmp_path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WORKER, str(tmp_path)], cwd=ROOT, stdout=subprocess.PIPE, text=True
+    ) as runner:
+        worker = int(runner.stdout.readline())
+        os.kill(worker, 0)
+        runner.kill()
+    for _ in range(100):
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return
+        time.sleep(0.1)
+    os.kill(worker, 9)
+    pytest.fail("the worker goes on alone")
 
 
 def test_the_command_says_what_is_missing_and_trains_nothing(tmp_path) -> None:
