@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from anchorstream.data.augment import AugmentSettings, distort, mu_law
+from anchorstream.data.augment import AugmentSettings, distort, jitter, mu_law
 
 
 def companded(x: float) -> float:
@@ -61,6 +61,24 @@ def test_each_happens_as_often_as_asked_and_not_at_all_by_default():
     assert clipped / (600 - changed) == pytest.approx(0.3, abs=0.06)
 
 
+def test_jitter_moves_each_anchor_by_a_normal_error_and_keeps_it_in_the_stream():
+    anchors = np.zeros(20_001, dtype=bool)
+    anchors[10_000] = True
+    settings = AugmentSettings(anchor_jitter_s=0.1)
+    errors = [
+        int(np.flatnonzero(jitter(anchors, settings, 0.01, np.random.default_rng(k)))[0]) - 10_000
+        for k in range(2000)
+    ]
+    # In frames of 10 ms, rounded: within four standard errors.
+    assert np.mean(errors) == pytest.approx(0.0, abs=4 * 10 / 2000**0.5)
+    assert np.std(errors) == pytest.approx(10.0, abs=4 * 10 / 4000**0.5)
+    assert np.mean(np.abs(errors) < 10) == pytest.approx(math.erf(9.5 / 10 / 2**0.5), abs=0.05)
+    edges = np.array([True, False, False, True])
+    for k in range(50):
+        assert 1 <= jitter(edges, settings, 0.01, np.random.default_rng(k)).sum() <= 2
+    assert edges.tolist() == [True, False, False, True]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -74,6 +92,7 @@ def test_each_happens_as_often_as_asked_and_not_at_all_by_default():
         ({"mu_law_probability": -0.1}, "mu_law_probability must lie in"),
         ({"freq_masks": -1}, "freq_masks must be at least 0, got -1"),
         ({"time_mask_width": 0}, "time_mask_width must be at least 1, got 0"),
+        ({"anchor_jitter_s": -0.1}, "anchor_jitter_s must be a number of seconds, at least 0, got -0.1"),
         ({"time_masks": -2, "freq_mask_width": 0}, "time_masks must.*; freq_mask_width must"),
     ],
 )

@@ -34,6 +34,8 @@ class AugmentSettings:
         freq_mask_width: the greatest width of one, in bands.
         time_masks: SpecAugment: masks over frames in each stream.
         time_mask_width: the greatest width of one, in frames.
+        anchor_jitter_s: standard deviation of a normal error that is added to the time of each anchor, and to nothing
+            else: labels stay where they are. As if whoever marked the anchors were not sure of them.
 
     Raises:
         ValueError: if a value lies outside its range; the message lists all that do.
@@ -49,6 +51,7 @@ class AugmentSettings:
     freq_mask_width: int = 8
     time_masks: int = 0
     time_mask_width: int = 20
+    anchor_jitter_s: float = 0.0
 
     def __post_init__(self) -> None:
         problems = []
@@ -75,6 +78,10 @@ class AugmentSettings:
         for name in ("freq_mask_width", "time_mask_width"):
             if getattr(self, name) < 1:
                 problems.append(f"{name} must be at least 1, got {getattr(self, name)}")
+        if not (math.isfinite(self.anchor_jitter_s) and self.anchor_jitter_s >= 0):
+            problems.append(
+                f"anchor_jitter_s must be a number of seconds, at least 0, got {self.anchor_jitter_s}"
+            )
         if problems:
             raise ValueError("; ".join(problems))
 
@@ -105,6 +112,27 @@ def distort(
         peak = max(float(samples.max()), -float(samples.min()))
         samples = np.clip(samples, -level * peak, level * peak) / level
     return mu_law(samples) if compands else samples
+
+
+def jitter(
+    anchors: NDArray[np.bool_], settings: AugmentSettings, hop_s: float, rng: np.random.Generator
+) -> NDArray[np.bool_]:
+    """Moves each anchor by a normal error of ``settings.anchor_jitter_s``, at most to an end of the stream.
+
+    Args:
+        anchors: (T,) mask of the anchors; not changed.
+        settings: how much.
+        hop_s: seconds from frame to frame.
+        rng: where chance comes from.
+
+    Returns:
+        (T,) mask; two anchors that come to lie on one frame are one.
+    """
+    frames = np.flatnonzero(anchors)
+    errors_s = settings.anchor_jitter_s * rng.standard_normal(len(frames))
+    moved = np.zeros_like(anchors)
+    moved[np.clip(frames + np.rint(errors_s / hop_s).astype(np.int64), 0, len(anchors) - 1)] = True
+    return moved
 
 
 def mu_law(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -10,7 +10,7 @@ from typing import overload
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.data.augment import AugmentSettings, distort
+from anchorstream.data.augment import AugmentSettings, distort, jitter
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip, Segment, Stream
 from anchorstream.data.mix_settings import MixSettings
 from anchorstream.data.motion.worn import Accompaniment
@@ -44,7 +44,8 @@ _FLOOR_SAMPLES = 2**18
     _FOR_STARTS,
     _FOR_TRAINING_MOTION,
     _FOR_EVALUATION_MOTION,
-) = range(9)
+    _FOR_JITTER,
+) = range(10)
 
 
 class MixError(ValueError):
@@ -207,6 +208,13 @@ class StreamMixer(_Mixer):
             time_masks=self.augment.time_masks,
             time_mask_width=self.augment.time_mask_width,
         )
+
+    def jittered(self, index: int, anchors: NDArray[np.bool_], hop_s: float) -> NDArray[np.bool_]:
+        """The anchors of stream ``index``, (frames,), each with its error; as they are where there is none."""
+        if not self.augment.anchor_jitter_s:
+            return anchors
+        rng = np.random.default_rng((self.seed, _FOR_JITTER, index))
+        return jitter(anchors, self.augment, hop_s, rng)
 
     def starts_afresh(self, index: int, probability: float) -> bool:
         """Whether a network begins stream ``index`` without memory of another; true with ``probability``."""

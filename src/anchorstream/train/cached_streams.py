@@ -191,7 +191,8 @@ def _fingerprint(config: Config, corpus: Corpus, shape: RowShape, sample: Sequen
 
 
 def _stream_settings(config: Config) -> dict[str, Any]:
-    settings = config.model_dump(mode="json", include={"task", "mix", "augment", "motion", "rooms", "seed"})
+    what = {"task", "mix", "augment", "motion", "rooms", "seed", "positive_share"}
+    settings = config.model_dump(mode="json", include=what)
     if labels_apart(config):
         for name in config.task.label_ranges:
             del settings["task"][name]

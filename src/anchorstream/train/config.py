@@ -120,6 +120,9 @@ class Config(_Section):
     augment: AugmentSettings = AugmentSettings()
     motion: MotionSettings = MotionSettings()
     motion_data: MotionDataConfig = MotionDataConfig()
+    positive_share: float = Field(
+        default=1.0, gt=0, le=1, description="share of the recordings of the positives that are trained on"
+    )
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
     model: ModelConfig = ModelConfig()
     loss: str = "sal"

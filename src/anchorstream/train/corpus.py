@@ -16,6 +16,7 @@ from anchorstream.data.motion import MotionBackground
 from anchorstream.data.motion.folder import load_backgrounds
 from anchorstream.data.motion.worn import Modality, without
 from anchorstream.data.rooms import make_rooms
+from anchorstream.data.thinning import thinned
 from anchorstream.data.utterance import HALVES, half_in
 from anchorstream.train.config import SYNTHETIC, Config, ConfigError
 
@@ -63,7 +64,7 @@ def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
     """The endless, seeded supply of training streams."""
     rooms = make_rooms(config.rooms, seed=config.seed) if config.mix.room_probability > 0 else []
     return StreamMixer(
-        corpus.select(split="train"),
+        thinned(corpus.select(split="train"), config.task.spoken, config.positive_share, config.seed),
         targets=config.task.spoken,
         settings=config.mix,
         seed=config.seed,

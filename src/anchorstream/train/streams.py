@@ -65,7 +65,7 @@ class TrainingStreams(Dataset[Batch]):
     def __getitem__(self, index: int) -> Batch:
         stream = self._mixer.stream(index)
         frames = len(stream.samples) // self._hop_samples
-        targets, anchors = self._task.targets(stream, self._clock, frames)
+        targets, anchors = self._labels_of(stream, index, frames)
         item = Batch(
             pcm=torch.from_numpy(stream.samples),
             targets=torch.from_numpy(targets),
@@ -85,7 +85,13 @@ class TrainingStreams(Dataset[Batch]):
         if not self._mixer.sound_alone:
             return None
         stream = Stream(np.zeros(0, np.float32), self._mixer.segments(index), snr_db=0.0)
-        return self._task.targets(stream, self._clock, frames)
+        return self._labels_of(stream, index, frames)
+
+    def _labels_of(
+        self, stream: Stream, index: int, frames: int
+    ) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+        targets, anchors = self._task.targets(stream, self._clock, frames)
+        return targets, self._mixer.jittered(index, anchors, self._clock.hop_s)
 
     def draw(self, item: Batch, index: int, frames: int) -> None:
         """Adds to ``item`` what is drawn for stream ``index``, of so many frames of features, apart from its mixing."""

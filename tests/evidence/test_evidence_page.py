@@ -1,0 +1,229 @@
+"""Lines that are kept, what is made of them, and the page: never typed."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import page
+from anchorstream.compare.comparison import Conditions
+from anchorstream.compare.evaluation import ScoredRun
+from anchorstream.decode import DecoderSettings
+from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
+from anchorstream.report import SystemResult
+from anchorstream.report.summary import summarise
+from anchorstream.train.run import Run
+from estimates import Paired, System, paired, seeds_needed, systems
+from records import RecordError, append, read_all, record
+from studies import cells, expected, read_studies
+from verdict import sentence, verdict
+
+ROOT = Path(__file__).parents[2]
+CONDITIONS = Conditions("test", 10.0, 2.0)
+SKILLS = {"ce": 0.6, "focal": 0.65, "sal": 0.9}
+
+
+def planned(study: str = "main", **about) -> list:
+    """The cells of a study, of the losses that have a skill here."""
+    tree = read_studies()
+    tree["studies"][study] |= {"tasks": ["keyword"], "networks": ["ds-tcn"], "losses": list(SKILLS), **about}
+    return cells(tree, study, range(1, 5), ["data=/somewhere/recordings"])
+
+
+def scored_run(cell, skill: float, minutes: int = 10) -> ScoredRun:
+    """A made-up detector: its posteriors rise at some of the events, the later the less its skill, and at nothing."""
+    config = cell.config
+    rng, events_rng = np.random.default_rng([config.seed, int(100 * skill)]), np.random.default_rng(0)
+    streams = []
+    for _ in range(minutes):
+        posteriors, events = 0.3 * rng.random((6000, 1)), []
+        for k in range(18):
+            anchor_s, speaker = 2.0 + 3.2 * k + events_rng.uniform(0, 0.8), f"spk{events_rng.integers(7)}"
+            events.append(Event("computer", anchor_s - 0.5, anchor_s, speaker, f"{speaker}/{k}"))
+            if rng.random() < skill:
+                at = int(anchor_s * 100) + rng.integers(-10, 30) - int(20 * skill)
+                posteriors[at : at + 20, 0] = rng.uniform(0.5, 1.0)
+        for _ in range(2):
+            at = rng.integers(5900)
+            posteriors[at : at + 20] = rng.uniform(0.4, 0.6)
+        streams.append(PosteriorStream(posteriors, 0.01, 0.01, ("computer",), events, 60.0))
+    decoder = DecoderSettings(threshold={"computer": 0.61}, smoothing_s=0.05)
+    summary = {"epochs": 3, "best_epoch": 2, "dev_miss_rate": 1 - skill, "parameters": 7, "seconds": 12.5}
+    curves = {"computer": sweep(streams, "computer", decoder, MatchWindow(0.0, 0.75))}
+    return ScoredRun(Run(Path("run"), config, summary), streams, curves, decoder, {})
+
+
+@pytest.fixture(scope="module")
+def measured():
+    runs = {}
+    for cell in planned():
+        runs.setdefault(cell.config.loss, []).append((cell, scored_run(cell, SKILLS[cell.config.loss])))
+    lines = {loss: [record(cell, run, CONDITIONS, "abc") for cell, run in of] for loss, of in runs.items()}
+    return runs, lines
+
+
+def test_sums_by_speaker_give_what_the_events_give(measured) -> None:
+    runs, lines = measured
+    results = {loss: SystemResult(loss, [r.curves["computer"] for _, r in of]) for loss, of in runs.items()}
+    found = {system.loss: system for system in systems([line for of in lines.values() for line in of])[0]}
+    for rate in (0.5, 1.0, 5.0):
+        for loss in ("focal", "sal"):
+            direct = summarise(results[loss], rate, results["ce"])
+            system = found[loss]
+            assert system.shares(rate, "misses") == pytest.approx(direct.miss_rate_by_seed)
+            assert system.interval(rate, "misses") == pytest.approx(direct.miss_rate_interval, abs=0.01)
+            assert system.shares(rate, "areas").mean() == pytest.approx(direct.area, abs=1e-5)
+            for what, expected_change in (
+                ("misses", direct.difference),
+                ("areas", direct.area_difference),
+            ):
+                change = paired(system, found["ce"], rate, what)
+                # A bootstrap draws the speakers in another order here.
+                for name, near in (
+                    ("estimate", 1e-5),
+                    ("p_value", 1e-5),
+                    ("low", 0.01),
+                    ("high", 0.01),
+                    ("clusters", 0),
+                ):
+                    assert getattr(change.over_speakers, name) == pytest.approx(
+                        getattr(expected_change, name), abs=near
+                    )
+            point = system.point(system.by_seed[2], rate)
+            curve = runs[loss][1][1].curves["computer"]
+            assert point["missed_by_deadline"][-1] == pytest.approx(
+                curve.at_false_alarms_per_hour(rate).miss_rate, abs=1e-4
+            )
+    assert len(json.dumps(lines["sal"][0])) < 6000
+    assert "/somewhere" not in json.dumps(lines)
+
+
+def test_the_interval_over_seeds_is_students() -> None:
+    # Two seeds of one event each: differences of -1 and 0 have mean -0.5, s = 0.7071, t = 12.7062.
+    def system(loss, misses):
+        lines = [
+            {
+                "seed": seed,
+                "events": [1, 1],
+                "speakers": ["a", "b"],
+                "points": [{"rate": 1.0, "misses": [one, one]}],
+            }
+            for seed, one in enumerate(misses)
+        ]
+        return System(loss, {}, lines)
+
+    change = paired(system("sal", [0, 0]), system("ce", [1, 0]), 1.0)
+    assert isinstance(change, Paired)
+    assert change.over_seeds == pytest.approx((-0.5 - 6.3531, -0.5 + 6.3531), abs=1e-3)
+    assert change.relative == -1.0
+    assert paired(system("sal", [0, 0]), System("ce", {}, []), 1.0) is None
+
+
+def test_power_is_what_trials_say() -> None:
+    count = seeds_needed(spread=0.05, difference=0.05)
+    rng = np.random.default_rng(0)
+    for seeds, enough in ((count, True), (count - 1, False)):
+        drawn = rng.normal(0.05, 0.05, (20_000, seeds))
+        t = drawn.mean(1) / (drawn.std(1, ddof=1) / seeds**0.5)
+        from scipy import stats
+
+        power = (t > stats.t.ppf(0.975, seeds - 1)).mean()
+        assert (power > 0.79) == enough
+    assert seeds_needed(spread=0.5, difference=0.001, most=50) is None
+
+
+def test_the_aim_is_met_by_who_meets_it_and_by_nobody_else(measured) -> None:
+    _, lines = measured
+    of = systems([line for loss in lines.values() for line in loss])[0]
+    judged = verdict(of, 5.0)
+    assert judged.anchor.loss == "sal"
+    assert judged.best.loss == "focal"
+    assert sentence(judged).startswith("**Yes.** sal")
+    worse = [
+        {**line, "loss": {"ce": "sal", "sal": "ce"}.get(line["loss"], line["loss"])}
+        for o in lines.values()
+        for line in o
+    ]
+    reasons = verdict(systems(worse)[0], 5.0).reasons
+    assert "more than ce where 30% fewer are wanted" in reasons[0]
+    assert reasons[-1] == "it is later"
+    assert verdict(systems(lines["ce"])[0], 5.0) is None
+
+
+def test_a_line_is_kept_whole_and_a_broken_one_is_named(measured, tmp_path) -> None:
+    _, lines = measured
+    for line in lines["ce"]:
+        append(tmp_path, line)
+    assert read_all(tmp_path) == json.loads(json.dumps(lines["ce"]))
+    with (tmp_path / "main-keyword-ds-tcn.jsonl").open("a") as file:
+        file.write('{"schema": 1, "st')
+    with pytest.raises(RecordError, match=r"main-keyword-ds-tcn.jsonl:5 is no JSON"):
+        read_all(tmp_path)
+
+
+def test_newer_settings_of_a_system_take_the_place_of_older_ones(measured) -> None:
+    _, lines = measured
+    old = [{**line, "settings": "old", "date": "2020-01-01"} for line in lines["sal"]]
+    found, left_out = systems([*old, *lines["ce"], *lines["sal"], *lines["sal"]])
+    assert left_out == len(old)
+    assert all(line["settings"] != "old" for system in found for line in system.lines)
+
+
+def test_the_page_has_every_study_and_is_the_same_twice(measured, tmp_path) -> None:
+    _, lines = measured
+    made = [line for of in lines.values() for line in of]
+    grid = planned("ablation-peak-scale", losses=["ce", "sal"])
+    made += [
+        record(cell, scored_run(cell, SKILLS[cell.config.loss], 2), CONDITIONS, None) for cell in grid[:20]
+    ]
+    jitter = planned("ablation-jitter", losses=["ce", "sal"])
+    # Cross entropy knows of no anchors.
+    assert [cell.config.loss for cell in jitter[:6]].count("ce") == 1
+    made += [record(cell, scored_run(cell, 0.7, 2), CONDITIONS, None) for cell in jitter[:10]]
+    page.write_page(made, tmp_path)
+    written = (tmp_path / "evidence.md").read_text()
+    page.write_page(made[::-1], tmp_path)
+    assert (tmp_path / "evidence.md").read_text() == written
+    pictures = {path.name for path in (tmp_path / "pictures").iterdir()}
+    assert pictures == {
+        "evidence-frontier-keyword-ds-tcn.png",
+        "evidence-ablation-peak-scale-keyword-ds-tcn.png",
+        "evidence-ablation-jitter-keyword-ds-tcn.png",
+    }
+    assert all(f"(pictures/{name})" in written for name in pictures)
+    assert "Missing: 28 of 40 trainings on keyword with ds-tcn" in written
+    assert (
+        "Missing: 40 of 40 trainings on trigger with crnn; `python benchmarks/evidence/run.py main" in written
+    )
+    assert "peak 4, scale 20" in written
+    assert "anchor_jitter_s 0.05" in written
+    assert "| keyword, DS-TCN, sal less ce | 4 |" in written
+
+
+def test_a_plan_trains_once_what_is_the_same_and_goes_seed_by_seed() -> None:
+    grid = planned("ablation-peak-scale", losses=["ce", "sal"])
+    of_seed = [cell for cell in grid if cell.config.seed == 1]
+    assert grid[: len(of_seed)] == of_seed
+    assert [cell.config.loss for cell in of_seed].count("ce") == 1
+    assert len(grid) == 4 * len(of_seed) == 4 * expected(read_studies(), "ablation-peak-scale", "ds-tcn") // 3
+    main = {(cell.config.loss, cell.config.seed): cell for cell in planned()}
+    same = [cell for cell in of_seed if cell.settings == main["sal", 1].settings]
+    assert [cell.variant for cell in same] == [{"peak": 4.0, "scale": 20.0}]
+    assert {cell.budget for cell in grid} == {main["ce", 1].budget}
+    # Elsewhere it is the same training; with another budget it is not.
+    tree = read_studies()
+    moved = cells(tree, "main", [1], ["data=/elsewhere/recordings"])[0]
+    longer = cells(tree, "main", [1], ["data=/elsewhere/recordings", "optimiser.epochs=20"])[0]
+    assert (moved.settings, moved.budget) == (main["ce", 1].settings, main["ce", 1].budget)
+    assert longer.settings != moved.settings
+    assert longer.budget != moved.budget
+
+
+def test_the_page_in_the_docs_is_what_the_results_make() -> None:
+    made = "\n".join(page.text(read_all(page.RESULTS), None)) + "\n"
+    written = (ROOT / "docs" / "evidence.md").read_text(encoding="utf-8")
+    assert written == made, "run `python benchmarks/evidence/page.py`"
+    for line in written.splitlines():
+        if line.startswith("!["):
+            assert (ROOT / "docs" / line.partition("(")[2].rstrip(")")).is_file()
