@@ -56,7 +56,7 @@ def assert_as_reference(pcm, s, tolerance=1e-3):
 
 @given(
     seed=st.integers(0, 1000),
-    samples=st.integers(160, 5000),
+    samples=st.integers(200, 5000),
     hop=st.sampled_from([80, 160, 199, 200]),
     window=st.sampled_from([200, 320, 400, 512]),
     level_db=st.integers(-60, 0),

@@ -18,8 +18,8 @@ from anchorstream.runtime import Session
 
 #: The largest difference of posteriors that arithmetic in another order may leave.
 TOLERANCE = 1e-5
-# A network whose own float32 rounding, that of the whole pass or of the steps against float64, is larger than that cannot
-# be matched more closely than it matches itself; but only so far: whatever differs by more than this is another network.
+# A network whose own float32 rounding, that of the whole pass or of the steps against float64, is larger than that
+# cannot be matched more closely than it matches itself; but only so far: whatever differs by more is another network.
 _ROUNDINGS = 4.0
 _MOST_TOLERANCE = 1e-4
 

@@ -91,7 +91,8 @@ class LogMel(nn.Module):
                 f"got {pcm.shape[-1]}; keep the rest for the next step"
             )
         signal = torch.cat((state[PCM_TAIL], pcm), dim=1)
-        return self._by_products(signal), {PCM_TAIL: signal[:, signal.shape[1] - state[PCM_TAIL].shape[1] :]}
+        tail = state[PCM_TAIL].shape[1]
+        return self._by_products(signal), {PCM_TAIL: signal[:, -tail:] if tail else signal[:, :0]}
 
     def forward(self, pcm: Tensor) -> Tensor:
         """The features of whole signals.
@@ -141,7 +142,7 @@ class LogMel(nn.Module):
         """(B, tail + n * hop_samples) to (B, n, bands), by operators that every target of an export has."""
         older = self._hops_per_frame - 1
         rows_per_hop = self.settings.hop_samples // self._columns
-        # (B, columns, hops, rows of a hop)
+        # (B, columns, hops, rows of a hop); frames first is slower for many streams.
         hops = signal.reshape(signal.shape[0], -1, rows_per_hop, self._columns).permute(0, 3, 1, 2)
         # The hops of each frame side by side. The slices end before the last hops, counted from the end, so
         # that an exported graph needs no arithmetic on shapes.
@@ -150,8 +151,7 @@ class LogMel(nn.Module):
         frames = torch.cat(by_age, dim=-1)
         turned = ((frames * self.step_window) @ self.along_rows) * self.turn
         # (B, columns, n, P * parts) to (B, n, P, columns * parts)
-        parts = self.turn.shape[-1] // (self._rows // 2 + 1)
-        by_bin = turned.unflatten(-1, (-1, parts)).permute(0, 2, 3, 1, 4).flatten(3)
+        by_bin = turned.reshape(*turned.shape[:3], self._rows // 2 + 1, -1).permute(0, 2, 3, 1, 4).flatten(3)
         real, imaginary = by_bin @ self.real, by_bin @ self.imaginary
         power = (real * real + imaginary * imaginary).flatten(2)
         return self._log(power @ self.step_mel)
