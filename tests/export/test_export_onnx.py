@@ -119,7 +119,8 @@ def test_the_detector_is_left_as_it_was():
 
 def test_parity_reports_the_largest_difference(exported):
     detector, path = exported
-    assert 0 <= check_parity(detector, path) < 1e-5
+    # Here logits reach 120, where float32 rounds them by 1e-5.
+    assert 0 <= check_parity(detector, path) < 5e-5
 
 
 def perturbed(path, change):

@@ -173,6 +173,7 @@ def _rounded(network: bytes) -> bytes:
 
 
 def _with_metadata(network: bytes, contract: str) -> bytes:
+    """The file with the contract, and without the names of tensors, which take 25 kB; those of the signature stay."""
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -183,6 +184,8 @@ def _with_metadata(network: bytes, contract: str) -> bytes:
     entry.name, entry.buffer = METADATA_KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
+    for tensor in model.subgraphs[0].tensors:
+        tensor.name = b""
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 

@@ -6,11 +6,8 @@ signal are zero::
     X_t[k] = sum_n w[n] x[(t + 1) hop - window + n] exp(-2 pi i k n / window)      w: Hann window
     m_t[b] = log(max(sum_k M[k, b] |X_t[k]|^2, floor))                             M: mel filterbank
 
-The window is centred on the half sample, ``w[n] = (1 - cos(2 pi (n + 1/2) / window)) / 2``. It is symmetric,
-so that with the time origin moved to its centre (which leaves |X|^2 as it is) the transform falls into an
-even and an odd half of ``window / 2`` points each: half the work of the full matrix, and no operator beyond a
-matrix product. And, the window being one whole period of a cosine, a constant offset of the signal reaches
-the bins 0 and 1 alone, which no band uses.
+The window is centred on the half sample, ``w[n] = (1 - cos(2 pi (n + 1/2) / window)) / 2``. Being one whole period of
+a cosine, it lets a constant offset of the signal reach the bins 0 and 1 alone, which no band uses.
 """
 
 from __future__ import annotations
@@ -143,34 +140,3 @@ def mel_filterbank(settings: LogMelSettings) -> NDArray[np.float64]:
     return np.clip(
         np.minimum((bins_hz - left) / (centre - left), (right - bins_hz) / (right - centre)), 0.0, None
     )
-
-
-def used_bins(settings: LogMelSettings) -> slice:
-    """The bins of the transform that any band uses; the others need not be computed."""
-    used = np.flatnonzero(mel_filterbank(settings).any(axis=1))
-    return slice(int(used[0]), int(used[-1]) + 1)
-
-
-def folded_transform(settings: LogMelSettings) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """The matrices that turn the halves of a frame into its windowed spectrum at :func:`used_bins`.
-
-    With ``h = window_samples / 2``, ``upper[n] = x[h + n]`` and ``lower[n] = x[h - 1 - n]``::
-
-        |X[k]|^2 = (sum_n (upper + lower)[n] C[n, k])^2 + (sum_n (upper - lower)[n] S[n, k])^2
-        C[n, k] = w[h + n] cos(2 pi k (n + 1/2) / window)      S[n, k] = w[h + n] sin(2 pi k (n + 1/2) /
-        window)
-
-    Returns:
-        C and S, each (window_samples / 2, bins).
-    """
-    half = settings.window_samples // 2
-    bins = used_bins(settings)
-    angle = (
-        2
-        * np.pi
-        * (np.arange(half) + 0.5)[:, None]
-        * np.arange(bins.start, bins.stop)
-        / settings.window_samples
-    )
-    window = hann_window(settings)[half:, None]
-    return window * np.cos(angle), window * np.sin(angle)

@@ -46,7 +46,8 @@ class CausalDepthwise(nn.Module):
             convolved = self._down_columns(joined, x.shape[3])
         else:
             convolved = F.conv2d(joined, self.weight, dilation=(1, self.dilation), groups=self.channels)
-        return convolved, joined[..., joined.shape[3] - tail.shape[3] :]
+        # Counted from the end, an exported graph needs no arithmetic on shapes.
+        return convolved, joined[..., -tail.shape[3] :]
 
     def _down_columns(self, joined: Tensor, frames: int) -> Tensor:
         """The convolution in the form in which whole sequences train fast.
