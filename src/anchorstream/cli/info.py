@@ -7,22 +7,24 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from anchorstream.cli.arguments import MODEL_HELP, model_file
 
 if TYPE_CHECKING:
     from anchorstream.runtime import Session
 
 EXAMPLE = """\
 examples:
-  anchorstream info computer.onnx
+  anchorstream info computer
+  anchorstream info my_model.onnx
   anchorstream info computer.tflite --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file that `anchorstream export` wrote")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--json", action="store_true", help="print the whole contract as one JSON object")
 
 
