@@ -53,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     points = [_point(point) for point in session.contract.operating_points]
     if points:
         print("\noperating points")
-        for line in _table([_POINT_COLUMNS, *points]):
+        for line in aligned([_POINT_COLUMNS, *points]):
             print(f"  {_printable(line)}")
     return 0
 
@@ -132,7 +132,8 @@ def _point(point: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, the cells of a column under each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

@@ -1,6 +1,6 @@
 """The models that ship with the package, by name: no torch, and nothing beyond the standard library."""
 
-from anchorstream.shipped.card import Card, CardError, read_card
+from anchorstream.shipped.card import SCHEMA, Card, CardError, fingerprint, read_card
 from anchorstream.shipped.lookup import (
     FOLDER,
     UnknownModelError,
@@ -12,9 +12,11 @@ from anchorstream.shipped.lookup import (
 
 __all__ = [
     "FOLDER",
+    "SCHEMA",
     "Card",
     "CardError",
     "UnknownModelError",
+    "fingerprint",
     "model_path",
     "read_card",
     "shipped_cards",
