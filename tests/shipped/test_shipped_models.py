@@ -72,7 +72,8 @@ def test_the_weights_are_those_of_the_model(card):
 
     with torch.inference_mode():
         expected = detector.posteriors(detector(torch.from_numpy(pcm))).numpy()
-    np.testing.assert_allclose(posteriors, expected, atol=1e-4)
+    # The matrices of the file have 16 bits.
+    np.testing.assert_allclose(posteriors, expected, atol=0.02)
 
 
 @pytest.mark.slow

@@ -46,6 +46,17 @@ def test_a_file_of_weights_is_the_detector_and_has_the_same_bytes_each_time(made
     assert differing(read, detector) == set()
 
 
+def test_half_the_bits_are_half_the_size_and_a_relative_error_of_0_0005(made, tmp_path):
+    detector = made()
+    whole = write_weights(detector, tmp_path / "whole.safetensors")
+    half = write_weights(detector, tmp_path / "half.safetensors", half=True)
+    assert half.stat().st_size < 0.75 * whole.stat().st_size
+    read = read_weights(half).state_dict()
+    for name, tensor in detector.state_dict().items():
+        assert read[name].dtype == tensor.dtype
+        torch.testing.assert_close(read[name], tensor, rtol=5e-4 if tensor.dim() > 1 else 0, atol=1e-7)
+
+
 @pytest.mark.parametrize("content", [b"", b"no weights", b"\xff" * 100])
 def test_a_file_of_something_else_is_refused(content, tmp_path):
     (tmp_path / "bad.safetensors").write_bytes(content)

@@ -64,6 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         for model in planned:
             make(model, args)
     write_words(args.into)
+    size = sum(path.stat().st_size for path in args.into.iterdir())
+    print(f"{args.into}: {size:,} bytes", file=sys.stderr)
 
 
 def make(model: Planned, args: argparse.Namespace) -> None:
@@ -91,7 +93,7 @@ def export(name: str, run: Run, into: Path, *, litert: bool) -> list[Path]:
     decoder = chosen_decoder(run)
     files = [
         export_run(run, into / f"{name}.onnx", decoder),
-        write_weights(run.model(), into / f"{name}.safetensors"),
+        write_weights(run.model(), into / f"{name}.safetensors", half=True),
     ]
     lite = into / f"{name}.tflite"
     if litert:

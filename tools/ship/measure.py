@@ -14,6 +14,7 @@ from anchorstream import __version__
 from anchorstream.compare.evaluation import chosen_decoder, score_run
 from anchorstream.data.corpus import Corpus
 from anchorstream.export.cost import time_file
+from anchorstream.metrics import OperatingPoint
 from anchorstream.runtime import Session
 from anchorstream.train.corpus import scored_streams
 from anchorstream.train.run import MODEL_FOLDER, Run, write_beside
@@ -53,14 +54,31 @@ def measured(
     return found
 
 
+# What a card says of an operating point.
+_KEPT = (
+    "threshold",
+    "events",
+    "misses",
+    "miss_rate",
+    "miss_rate_interval",
+    "miss_rate_speaker_interval",
+    "false_alarms",
+    "hours",
+    "false_alarms_per_hour",
+    "false_alarms_per_hour_interval",
+    "latency_p50_s",
+    "latency_p90_s",
+)
+
+
 def _scored(run: Run, corpus: Corpus, snr_db: float, hours: float, progress: Progress) -> dict[str, Any]:
     mixed = scored_streams(run.config, corpus, "test", snr_db=snr_db, hours=hours)
     scored = score_run(run, FeatureStreams(run.model(), run.config.task, mixed, progress))
     labels = {}
     for label, curve in scored.curves.items():
-        points = [{"at": "the model's threshold", **scored.at_chosen_threshold(label).to_dict()}]
+        points = [_point("the model's threshold", scored.at_chosen_threshold(label))]
         for rate in run.config.task.reporting.headline_rates:
-            points.append({"at": f"{rate:g} FA/h", **curve.at_false_alarms_per_hour(rate).to_dict()})
+            points.append(_point(f"{rate:g} FA/h", curve.at_false_alarms_per_hour(rate)))
         labels[label] = {
             "speakers": len({event.speaker for event in curve.events}),
             "recordings": len({event.clip_id for event in curve.events}),
@@ -68,6 +86,17 @@ def _scored(run: Run, corpus: Corpus, snr_db: float, hours: float, progress: Pro
             "points": points,
         }
     return labels
+
+
+def _point(at: str, point: OperatingPoint) -> dict[str, Any]:
+    values = point.to_dict()
+    return {"at": at, **{name: _rounded(values[name]) for name in _KEPT}}
+
+
+def _rounded(value: Any) -> Any:  # noqa: ANN401 - a number, some, or none
+    if isinstance(value, list):
+        return [_rounded(one) for one in value]
+    return round(value, 5) if isinstance(value, float) else value
 
 
 def cost(run: Run, file: Path) -> dict[str, Any]:
