@@ -67,6 +67,8 @@ def test_each_happens_as_often_as_asked_and_not_at_all_by_default():
         ({"speed": (1.1, 0.9)}, r"speed must be two finite numbers, the lower one first, got \(1.1, 0.9\)"),
         ({"speed": (0.3, 1.0)}, r"speed must lie in \[0.5, 2.0\], got \(0.3, 1.0\)"),
         ({"speed": (float("nan"), 1.0)}, "speed must be two finite numbers"),
+        ({"noise_speed": (0.9, 2.5)}, r"noise_speed must lie in \[0.5, 2.0\], got \(0.9, 2.5\)"),
+        ({"coloured_noise_share": 1.5}, r"coloured_noise_share must lie in \[0, 1\], got 1.5"),
         ({"clipping_db": (-3.0, 3.0)}, "clipping_db above 0"),
         ({"clipping_probability": 1.2}, r"clipping_probability must lie in \[0, 1\], got 1.2"),
         ({"mu_law_probability": -0.1}, "mu_law_probability must lie in"),

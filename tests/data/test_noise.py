@@ -68,3 +68,28 @@ def test_without_a_noise_that_sounds_coloured_noise_stands_in(clips):
     bed = NoiseBed(clips, rng)
     assert bed.synthetic
     assert np.mean(bed.draw(RATE_HZ, rng) ** 2) > 0.1
+
+
+def test_pieces_are_played_at_the_drawn_speeds_without_a_hole():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(3 * RATE_HZ) / RATE_HZ)
+    rng = np.random.default_rng(0)
+    bed = NoiseBed([noise_clip(tone)], rng, speed=(0.7, 1.4))
+    drawn = [bed.draw(2 * RATE_HZ, rng) for _ in range(40)]
+    assert min(np.mean(one.reshape(-1, 800) ** 2, axis=1).min() for one in drawn) > 0.5
+    # In steps of 0.5 Hz: what each stream begins with.
+    peaks_hz = [np.abs(np.fft.rfft(one[: RATE_HZ // 2], 2 * RATE_HZ)).argmax() / 2 for one in drawn]
+    assert 690 < min(peaks_hz) < 800
+    assert 1300 < max(peaks_hz) < 1410
+
+
+def test_a_share_of_the_pieces_is_coloured_noise_of_many_shades():
+    tone = np.sin(2 * np.pi * 1000 * np.arange(3 * RATE_HZ) / RATE_HZ)
+    rng = np.random.default_rng(0)
+    bed = NoiseBed([noise_clip(tone)], rng, coloured_share=0.25)
+    power = [np.abs(np.fft.rfft(bed.draw(RATE_HZ, rng))) ** 2 for _ in range(400)]
+    # Streams of one second are one piece each: of the tone alone, or of all frequencies.
+    coloured = [one for one in power if one[990:1011].sum() < 0.9 * one.sum()]
+    assert len(coloured) / len(power) == pytest.approx(0.25, abs=0.07)
+    highs = [one[4000:].sum() / one.sum() for one in coloured]
+    assert min(highs) < 0.01 < 0.4 < max(highs)
+    assert not bed.synthetic

@@ -196,7 +196,7 @@ def test_decks_deal_both_halves_of_every_recording_before_any_comes_again():
 
 def test_streams_with_every_augmentation_depend_on_seed_and_index_alone():
     mix = MixSettings(half_keyword_share=0.4, random_start=True, **FAINT)
-    augment = AugmentSettings((0.9, 1.1), 0.5, (-12.0, -3.0), 0.5, 2, 8, 2, 20)
+    augment = AugmentSettings((0.9, 1.1), (0.7, 1.4), 0.2, 0.5, (-12.0, -3.0), 0.5, 2, 8, 2, 20)
     in_order = StreamMixer(HALF_CLIPS, KEYWORDS, mix, seed=7, augment=augment)
     streams = [in_order.stream(index) for index in range(6)]
     masks = [in_order.masks(index, 800, 40) for index in range(6)]

@@ -92,7 +92,7 @@ def test_noise_alone_has_no_event_no_anchor_and_no_positive_frame() -> None:
 def test_a_posterior_that_is_the_target_gives_one_hit_a_stretch_and_no_false_alarm() -> None:
     """The decoder bridges the pauses that the events bridge."""
     task = SpeechOnsetTask(smoothing_s=0.0)
-    stream = stream_of(segment(0.5, 0.8), segment(1.0, 1.3), segment(1.7, 2.0), segment(2.4, 2.9))
+    stream = stream_of(segment(0.5, 0.8), segment(1.0, 1.3), segment(1.8, 2.0), segment(2.5, 2.9))
     targets, _ = task.targets(stream, CLOCK, 300)
     found = Decoder(task.decoder, task.labels, CLOCK).push(targets[:, None].astype(float))
     matching = match(found, task.events(stream), task.window)

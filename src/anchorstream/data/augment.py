@@ -25,6 +25,8 @@ class AugmentSettings:
 
     Attributes:
         speed: speed perturbation: each utterance is resampled to this many times its speed, and its pitch.
+        noise_speed: the same for each piece of the noise: a bark is a larger dog's or a smaller one's.
+        coloured_noise_share: share of the pieces of noise that are coloured noise, from white to brown.
         clipping_probability: share of the streams that are clipped.
         clipping_db: where: relative to the stream's peak, which is then what it was before.
         mu_law_probability: share of the streams that pass through 8-bit mu-law companding.
@@ -38,6 +40,8 @@ class AugmentSettings:
     """
 
     speed: Range = (1.0, 1.0)
+    noise_speed: Range = (1.0, 1.0)
+    coloured_noise_share: float = 0.0
     clipping_probability: float = 0.0
     clipping_db: Range = (-12.0, -3.0)
     mu_law_probability: float = 0.0
@@ -48,19 +52,21 @@ class AugmentSettings:
 
     def __post_init__(self) -> None:
         problems = []
-        for name in ("speed", "clipping_db"):
+        for name in ("speed", "noise_speed", "clipping_db"):
             least, greatest = getattr(self, name)
             if not (math.isfinite(least) and math.isfinite(greatest) and least <= greatest):
                 problems.append(
                     f"{name} must be two finite numbers, the lower one first, got {(least, greatest)}"
                 )
-        if not _SPEED_LIMITS[0] <= self.speed[0] <= self.speed[1] <= _SPEED_LIMITS[1]:
-            problems.append(f"speed must lie in {list(_SPEED_LIMITS)}, got {self.speed}")
+        for name in ("speed", "noise_speed"):
+            slowest, fastest = getattr(self, name)
+            if not _SPEED_LIMITS[0] <= slowest <= fastest <= _SPEED_LIMITS[1]:
+                problems.append(f"{name} must lie in {list(_SPEED_LIMITS)}, got {(slowest, fastest)}")
         if self.clipping_db[1] > 0:
             problems.append(
                 f"clipping_db above 0 lies over the peak and clips nothing, got {self.clipping_db}"
             )
-        for name in ("clipping_probability", "mu_law_probability"):
+        for name in ("coloured_noise_share", "clipping_probability", "mu_law_probability"):
             if not 0 <= getattr(self, name) <= 1:
                 problems.append(f"{name} must lie in [0, 1], got {getattr(self, name)}")
         for name in ("freq_masks", "time_masks"):

@@ -62,7 +62,7 @@ class _Mixer:
         seed: int,
         rooms: Sequence[NDArray[np.float32]] | None,
         accompany: Accompaniment | None,
-        slowest: float = 1.0,
+        augment: AugmentSettings,
     ) -> None:
         if settings.room_probability > 0 and not rooms:
             raise MixError(
@@ -76,7 +76,9 @@ class _Mixer:
         # A keyword is never cut; one that no stream can hold is most likely a recording with wrong bounds.
         longest = round((settings.length_s - settings.tail_s - settings.gap_s[1]) * SAMPLE_RATE_HZ)
         self.utterances = [
-            item for item in speech if not item.is_target or item.last - item.first <= longest * slowest
+            item
+            for item in speech
+            if not item.is_target or item.last - item.first <= longest * augment.speed[0]
         ]
         used = {item.clip.id for item in self.utterances}
         #: Ids of the clips that cannot be placed: digital silence, or a keyword longer than a stream.
@@ -85,7 +87,12 @@ class _Mixer:
         only_targets = all(item.is_target for item in self.utterances)
         self._event_share = 1.0 if only_targets and not settings.half_keyword_share else settings.event_share
         rng = np.random.default_rng((seed, _FOR_NOISE))
-        self._noise = NoiseBed([clip for clip in clips if clip.kind == "noise"], rng)
+        self._noise = NoiseBed(
+            [clip for clip in clips if clip.kind == "noise"],
+            rng,
+            speed=augment.noise_speed,
+            coloured_share=augment.coloured_noise_share,
+        )
         self._floor = coloured_noise(_FLOOR_SAMPLES, 1.0, rng)
 
     @property
@@ -160,7 +167,7 @@ class StreamMixer(_Mixer):
         accompany: Accompaniment | None = None,
     ) -> None:
         self.augment = augment or AugmentSettings()
-        super().__init__(clips, targets, settings, seed, rooms, accompany, slowest=self.augment.speed[0])
+        super().__init__(clips, targets, settings, seed, rooms, accompany, self.augment)
         self._pools = Pools(self.utterances)
 
     def stream(self, index: int) -> Stream:
@@ -207,7 +214,7 @@ class EvaluationStreams(_Mixer, Sequence[Stream]):
         rooms: Sequence[NDArray[np.float32]] | None = None,
         accompany: Accompaniment | None = None,
     ) -> None:
-        super().__init__(clips, targets, settings, seed, rooms, accompany)
+        super().__init__(clips, targets, settings, seed, rooms, accompany, AugmentSettings())
         rng = np.random.default_rng((seed, _FOR_PLAN))
         supply = DeckSupply(self.utterances, rng, settings.half_keyword_share)
         self._plans = [place(supply, self._event_share, settings, rng) for _ in range(count)]

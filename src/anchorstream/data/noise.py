@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
+import soxr
 from numpy.typing import NDArray
 
 from anchorstream.data.clip import SAMPLE_RATE_HZ, Clip
+from anchorstream.data.mix_settings import Range
 
 _FRAME_SAMPLES = SAMPLE_RATE_HZ // 50
 # Frames that lie deeper than this below the loudest one are pauses.
@@ -21,6 +24,8 @@ _SILENCE_RMS = 1e-5
 
 #: Power falls with frequency to the minus this. Stands in where there are no recordings of noise.
 COLOURS = {"white": 0.0, "pink": 1.0, "brown": 2.0}
+# Those of the shades between white and brown that training hears beside recordings.
+_SHADES = 9
 
 
 def coloured_noise(samples: int, exponent: float, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -78,11 +83,25 @@ class NoiseBed:
     Classes of noise come up equally often, however many clips each has. A clip begins at a random place,
     and the next one follows with a crossfade, so that the noise never stops.
 
+    Args:
+        clips: the recordings of noise.
+        rng: where the chance of coloured noise comes from.
+        speed: the range of the speeds, and pitches, at which pieces of clips are played.
+        coloured_share: share of the pieces that are coloured noise of any shade from white to brown instead.
+
     Attributes:
         synthetic: whether there were no noise clips, so that coloured noise stands in.
     """
 
-    def __init__(self, clips: Sequence[Clip], rng: np.random.Generator) -> None:
+    def __init__(
+        self,
+        clips: Sequence[Clip],
+        rng: np.random.Generator,
+        *,
+        speed: Range = (1.0, 1.0),
+        coloured_share: float = 0.0,
+    ) -> None:
+        self._speed, self._coloured_share = speed, coloured_share
         classes: dict[str, list[_Source]] = {}
         for clip in clips:
             samples = _without_silent_ends(clip.samples)
@@ -94,6 +113,10 @@ class NoiseBed:
             for colour, exponent in COLOURS.items():
                 classes[colour] = [(coloured_noise(_LOOP_SAMPLES, exponent, rng), np.float32(1.0))]
         self._classes = list(classes.values())
+        self._shades: list[_Source] = [
+            (coloured_noise(_LOOP_SAMPLES, exponent, rng), np.float32(1.0))
+            for exponent in np.linspace(0.0, max(COLOURS.values()), _SHADES if coloured_share else 0)
+        ]
 
     def draw(self, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """(N,) float32: the next ``samples`` of noise, chosen by ``rng`` alone."""
@@ -101,10 +124,7 @@ class NoiseBed:
         # The first fade lies before the start: the noise is there from the first sample on.
         end = -_CROSSFADE_SAMPLES
         while end < samples:
-            of_class = self._classes[rng.integers(len(self._classes))]
-            source, gain = of_class[rng.integers(len(of_class))]
-            offset = int(rng.integers(max(1, len(source) - _SHORTEST_PIECE_SAMPLES)))
-            piece = source[offset : offset + samples - end] * gain
+            piece = self._piece(samples - end, rng)
             fade = min(_CROSSFADE_SAMPLES, len(piece) // 2)
             # Equal power: neighbours are not related, so their powers add, not their amplitudes.
             ramp = rising_fade(fade)
@@ -115,6 +135,18 @@ class NoiseBed:
                 bed[first:last] += piece[first - end : last - end]
             end += len(piece) - fade
         return bed
+
+    def _piece(self, samples: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """A clip from a random place on, at most so many samples of it."""
+        coloured = bool(self._shades) and rng.random() < self._coloured_share
+        of_class = self._shades if coloured else self._classes[rng.integers(len(self._classes))]
+        source, gain = of_class[rng.integers(len(of_class))]
+        offset = int(rng.integers(max(1, len(source) - _SHORTEST_PIECE_SAMPLES)))
+        if self._speed == (1.0, 1.0):
+            return source[offset : offset + samples] * gain
+        speed = rng.uniform(*self._speed)
+        piece = source[offset : offset + math.ceil(samples * speed)] * gain
+        return np.asarray(soxr.resample(piece, speed, 1.0, quality="QQ")[:samples])
 
 
 def _without_silent_ends(samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -42,11 +42,11 @@ class SpeechOnsetTask(AudioAlone):
     """
 
     name: Literal["onset"] = field(default="onset", kw_only=True)
-    hang_over_s: float = 0.3
+    hang_over_s: float = 0.4
     early_s: float = 0.1
     late_s: float = 0.25
     smoothing_s: float = 0.03
-    release: float = 0.7
+    release: float = 0.4
 
     def __post_init__(self) -> None:
         check_seconds(self, "hang_over_s", "early_s", "late_s", "smoothing_s")
