@@ -60,7 +60,6 @@ def card_of(name, labels, files):
             "loss_options": {"peak": 4.0},
             "epochs": 3,
             "best_epoch": 1,
-            "dev_snr_db": 10.0,
             "chosen_rate": 1.0,
             "anchor": "the keyword's end",
             "versions": {"anchorstream": "0", "torch": "0"},

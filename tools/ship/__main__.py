@@ -19,6 +19,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tools.ship.cards import card_values, write_card, write_words
+from tools.ship.choose import with_thresholds
 from tools.ship.measure import SNRS_DB, measured
 from tools.ship.plan import Planned, read_plan
 
@@ -72,13 +73,15 @@ def make(model: Planned, args: argparse.Namespace) -> None:
     """From the trainings of a model to its files and its card."""
     runs = [open_run(trial.folder) for trial in model.trials(args.data, args.runs, args.override)]
     run = min(runs, key=lambda one: (one.summary or {})["dev_miss_rate"])
-    files = export(model.name, run, args.into, litert=args.litert)
 
     @functools.cache
     def corpus() -> Corpus:
         with loading_bar(f"{model.name}: reading the recordings") as progress:
             return corpus_of(run.config, progress)
 
+    with loading_bar(f"{model.name}: dev") as progress:
+        run = with_thresholds(run, corpus, progress)
+    files = export(model.name, run, args.into, litert=args.litert)
     levels = []
     for snr_db in SNRS_DB:
         with loading_bar(f"{model.name}: test at {snr_db:g} dB") as progress:

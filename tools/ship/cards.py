@@ -78,7 +78,6 @@ def card_values(
             "loss_options": config.loss_options,
             "epochs": summary["epochs"],
             "best_epoch": summary["best_epoch"],
-            "dev_snr_db": config.dev.snr_db,
             "chosen_rate": reporting.chosen_rate,
             "anchor": reporting.anchor,
             "weights_sha256": weights_digest(run),
