@@ -1,12 +1,16 @@
 """A task that a small network learns in seconds: the keyword is a rising tone, other speech a falling or steady one."""
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+import tiny_model
+from anchorstream.shipped import lookup
 from anchorstream.train.config import Config, load_config
+from shipped_card import card_of
 
 RATE_HZ = 16_000
 
@@ -62,3 +66,18 @@ def small(tones: Path):
         )
 
     return make
+
+
+@pytest.fixture
+def shelf(tmp_path, monkeypatch):
+    """A folder of models in the place of those of the package; the value puts one into it and returns its file."""
+    folder = tmp_path / "shelf"
+    folder.mkdir()
+    monkeypatch.setattr(lookup, "FOLDER", folder)
+
+    def put(name, labels=("loud",)):
+        path = tiny_model.save(folder / f"{name}.onnx")
+        (folder / f"{name}.json").write_text(json.dumps(card_of(name, labels, [path])))
+        return path
+
+    return put

@@ -26,7 +26,7 @@ def built(preset):
 def test_the_list_names_every_network_with_its_options_and_defaults(cli):
     result = cli("models")
     assert result.code == 0
-    networks = result.out.partition("\n\n")[0]
+    (networks,) = [part for part in result.out.split("\n\n") if part.startswith("networks")]
     for name in MODELS:
         (line,) = re.findall(rf"^  {name} +(\S.*)$", networks, flags=re.M)
         assert yaml.safe_load(f"{{{line}}}") == json.loads(json.dumps(model_options(name)))

@@ -13,6 +13,23 @@ if TYPE_CHECKING:
     from anchorstream.runtime import RunCommand, SaveClips, Session
 
 
+#: What a command says of an argument that is a model.
+MODEL_HELP = (
+    "a file that `anchorstream export` wrote, or the name of a model that ships (`anchorstream models`)"
+)
+MODELS_HELP = "files that `anchorstream export` wrote, or names of models that ship (`anchorstream models`)"
+
+
+def model_file(text: str) -> Path:
+    """A model file or the name of a model that ships, for ``type=`` of an argument; the value is a path."""
+    from anchorstream.shipped import UnknownModelError, model_path
+
+    try:
+        return model_path(text)
+    except UnknownModelError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def positive_int(text: str) -> int:
     """A whole number from 1 on, for ``type=`` of an argument."""
     try:

@@ -13,14 +13,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.cli.arguments import add_sinks, check_motion, command, number, save_clips, threshold
+from anchorstream.cli.arguments import (
+    MODEL_HELP,
+    add_sinks,
+    check_motion,
+    command,
+    model_file,
+    number,
+    save_clips,
+    threshold,
+)
 
 if TYPE_CHECKING:
     from anchorstream.runtime import Detection, Detector, MotionRecording, RunCommand, Session
 
 EXAMPLE = """\
 examples:
-  anchorstream detect computer.onnx meeting.wav
+  anchorstream detect computer meeting.wav
+  anchorstream detect my_model.onnx meeting.wav
   anchorstream detect computer.onnx recordings/ --json > detections.json
   anchorstream detect computer.onnx recordings/*.flac --posteriors posteriors/
   anchorstream detect computer.onnx radio/ --save-clips my_recordings/negative/radio
@@ -36,7 +46,7 @@ _BLOCK_S = 1.0
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file that `anchorstream export` wrote")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "files", type=Path, metavar="FILE", nargs="+", help="an audio file, or a folder of them"
     )

@@ -7,22 +7,24 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from anchorstream.cli.arguments import MODEL_HELP, model_file
 
 if TYPE_CHECKING:
     from anchorstream.runtime import Session
 
 EXAMPLE = """\
 examples:
-  anchorstream info computer.onnx
+  anchorstream info computer
+  anchorstream info my_model.onnx
   anchorstream info computer.tflite --json"""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file that `anchorstream export` wrote")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument("--json", action="store_true", help="print the whole contract as one JSON object")
 
 
@@ -51,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     points = [_point(point) for point in session.contract.operating_points]
     if points:
         print("\noperating points")
-        for line in _table([_POINT_COLUMNS, *points]):
+        for line in aligned([_POINT_COLUMNS, *points]):
             print(f"  {_printable(line)}")
     return 0
 
@@ -130,7 +132,8 @@ def _point(point: Mapping[str, Any]) -> tuple[str, ...]:
     )
 
 
-def _table(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """A line for each row, the cells of a column under each other."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return [
         "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows

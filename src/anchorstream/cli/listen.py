@@ -11,7 +11,16 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import add_sinks, check_motion, command, positive_int, save_clips, threshold
+from anchorstream.cli.arguments import (
+    MODELS_HELP,
+    add_sinks,
+    check_motion,
+    command,
+    model_file,
+    positive_int,
+    save_clips,
+    threshold,
+)
 from anchorstream.cli.live_view import Update, live_view
 
 if TYPE_CHECKING:
@@ -34,7 +43,8 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 examples:
-  anchorstream listen computer.onnx
+  anchorstream listen computer
+  anchorstream listen my_model.onnx
   anchorstream listen computer.onnx --save-clips clips --exec "notify-send heard"
   anchorstream listen computer.onnx lights.onnx --json
   anchorstream listen --list-devices
@@ -47,9 +57,7 @@ Prints each detection as it happens, on a terminal above a live view; Ctrl-C end
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument(
-        "models", type=Path, nargs="+", metavar="MODEL", help="files that `anchorstream export` wrote"
-    )
+    parser.add_argument("models", type=model_file, nargs="+", metavar="MODEL", help=MODELS_HELP)
     parser.add_argument("--device", metavar="N", help="microphone: its number, or part of its name")
     parser.add_argument("--list-devices", action=_ListDevices, help="list the microphones and end")
     parser.add_argument(

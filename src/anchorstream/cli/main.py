@@ -31,7 +31,7 @@ COMMANDS = {
     "verify": "whether a model file still equals the network of a run",
     "detect": "a model over audio files",
     "listen": "a model on the microphone or on standard input",
-    "models": "the networks, their options, and what each costs",
+    "models": "the models that ship, and the networks",
     "doctor": "what is installed, what is missing, how to get it",
 }
 

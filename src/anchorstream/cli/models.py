@@ -1,4 +1,4 @@
-"""``anchorstream models``: the networks, their options, and what each costs."""
+"""``anchorstream models``: the models that ship, and the networks with their options and costs."""
 
 from __future__ import annotations
 
@@ -8,9 +8,11 @@ import json
 import platform
 from collections.abc import Sequence
 from importlib import metadata
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.progress import loading_bar
+from anchorstream.cli.info import aligned
+from anchorstream.shipped import Card, shipped_cards
 
 if TYPE_CHECKING:
     from anchorstream.export.cost import ModelCost
@@ -18,10 +20,12 @@ if TYPE_CHECKING:
 EXAMPLE = """\
 examples:
   anchorstream models
+  anchorstream listen computer
   anchorstream models --table
   anchorstream train keyword "model={name: gru, options: {units: 144}}"
 
-The table is computed: each network is exported and run on this machine, which takes about a minute."""
+The list of models that ship needs no torch; that of the networks is left out where it is not installed. The table is
+computed: each network is exported and run on this machine, which takes about a minute."""
 
 _COLUMNS = (
     "network",
@@ -45,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Lists the networks, or computes the table."""
+    """Lists models and networks, or computes the table."""
     if args.table:
         _print_table(args.json)
     else:
@@ -54,16 +58,63 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _print_list(as_json: bool) -> None:
+    cards = shipped_cards()
+    if as_json:
+        print(json.dumps({"shipped": [card.values for card in cards], **_networks()}))
+        return
+    if cards:
+        print("models that ship: `anchorstream listen NAME`, `detect NAME FILE`, `train RECIPE --from NAME`")
+        for line in aligned([_SHIPPED_COLUMNS, *map(_shipped_cells, cards)]):
+            print(f"  {line}")
+        print(
+            "  at their own thresholds, noise at 10 dB, new speakers; all labels together, latency of the slowest\n"
+        )
+    if find_spec("torch") is None:
+        print("networks to train: pip install 'anchorstream[train]' lists them")
+    else:
+        _print_networks()
+
+
+def _networks() -> dict[str, Any]:
+    """The networks and their sizes; nothing where torch is not installed."""
+    if find_spec("torch") is None:
+        return {}
     from anchorstream.models.presets import PRESETS
     from anchorstream.models.registry import MODELS, model_options
 
-    if as_json:
-        presets = {
-            name: {"model": preset.model, "options": dict(preset.options), "purpose": preset.purpose}
-            for name, preset in PRESETS.items()
-        }
-        print(json.dumps({"models": {name: model_options(name) for name in MODELS}, "presets": presets}))
-        return
+    presets = {
+        name: {"model": preset.model, "options": dict(preset.options), "purpose": preset.purpose}
+        for name, preset in PRESETS.items()
+    }
+    return {"models": {name: model_options(name) for name in MODELS}, "presets": presets}
+
+
+_SHIPPED_COLUMNS = ("name", "fires at", "missed", "FA/h", "latency P50/P90", "hop", "files")
+
+
+def _shipped_cells(card: Card) -> tuple[str, ...]:
+    levels = {level["snr_db"]: level["labels"] for level in card.values["test"]["levels"]}
+    points = [found["points"][0] for found in levels[10.0].values()]
+    missed = sum(point["misses"] for point in points) / max(1, sum(point["events"] for point in points))
+    p50_s, p90_s = (
+        max((point[name] for point in points if point[name] is not None), default=None)
+        for name in ("latency_p50_s", "latency_p90_s")
+    )
+    return (
+        card.name,
+        ", ".join(card.labels),
+        f"{missed:.1%}",
+        f"{sum(point['false_alarms_per_hour'] for point in points):.1f}",
+        "-" if p50_s is None or p90_s is None else f"{1000 * p50_s:.0f}/{1000 * p90_s:.0f} ms",
+        f"{card.values['cost']['hop_ms']:g} ms",
+        f"{card.size_bytes / 1000:.0f} kB",
+    )
+
+
+def _print_networks() -> None:
+    from anchorstream.models.presets import PRESETS
+    from anchorstream.models.registry import MODELS, model_options
+
     print("networks and the defaults of their options:")
     for name in MODELS:
         options = ", ".join(f"{key}: {_yaml(value)}" for key, value in model_options(name).items())
@@ -76,6 +127,7 @@ def _print_list(as_json: bool) -> None:
 
 
 def _print_table(as_json: bool) -> None:
+    from anchorstream.cli.progress import loading_bar
     from anchorstream.export.cost import model_cost
     from anchorstream.models.presets import PRESETS
 

@@ -14,6 +14,7 @@ examples:
   anchorstream train keyword data=my_recordings task.keywords=[computer]
   anchorstream train onset data=my_recordings
   anchorstream train trigger data=my_recordings motion_data.folder=my_wrists
+  anchorstream train keyword data=my_recordings "task.keywords=[lights on]" model.name=mixednet --from computer
   anchorstream train my_recipe.yaml loss=ce seed=2 optimiser.epochs=10 --out runs/ce-2
 
 An interrupted training is resumed by the same command. my_recordings holds positive/, negative/ and noise/, or a
@@ -33,6 +34,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE-LOSS-seedN)"
     )
     parser.add_argument(
+        "--from",
+        dest="start_from",
+        metavar="MODEL",
+        help="go on from the weights of a run's folder, or of a model that ships (`anchorstream models`), of the same "
+        "network; the last layer begins anew where the labels are others",
+    )
+    parser.add_argument(
         "--stream-cache",
         type=Path,
         metavar="DIR",
@@ -46,7 +54,10 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.train.config import load_config
     from anchorstream.train.training import train
 
-    config = load_config(args.recipe, args.overrides)
+    overrides = list(args.overrides)
+    if args.start_from is not None:
+        overrides.append(f"start_from={json.dumps(args.start_from)}")
+    config = load_config(args.recipe, overrides)
     name = f"{Path(args.recipe).stem}-{config.loss.replace('+', '-')}-seed{config.seed}"
     folder = args.out or Path("runs") / name
     with loading_bar("reading the recordings") as progress:

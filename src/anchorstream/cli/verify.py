@@ -6,6 +6,7 @@ import argparse
 import json
 from pathlib import Path
 
+from anchorstream.cli.arguments import MODEL_HELP, model_file
 from anchorstream.cli.export import print_dev
 from anchorstream.cli.progress import loading_bar
 
@@ -20,7 +21,7 @@ Exit code 1, and the first difference, if the file is one of another network or 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument("model", type=Path, metavar="MODEL", help="a file that `anchorstream export` wrote")
+    parser.add_argument("model", type=model_file, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
         "--against",
         type=Path,

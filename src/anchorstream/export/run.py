@@ -146,5 +146,6 @@ def _training(run: Run) -> dict[str, Any]:
         "model": run.config.model.name,
         "parameters": summary["parameters"],
         "seed": run.config.seed,
+        **({"start": summary["start"]} if "start" in summary else {}),
         "data": audit,
     }

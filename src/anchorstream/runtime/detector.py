@@ -45,7 +45,7 @@ class Detector:
         ValueError: if the rate or a threshold is not positive, or there is no such label.
 
     Example:
-        >>> with Detector.open("computer.onnx") as detector:           # doctest: +SKIP
+        >>> with Detector.open("computer") as detector:                # doctest: +SKIP
         ...     for block in blocks:
         ...         for detection in detector.push(block):
         ...             print(detection.time_s, detection.label, detection.score)
@@ -80,7 +80,10 @@ class Detector:
         decoder: DecoderSettings | None = None,
         threshold: float | Mapping[str, float] | None = None,
     ) -> Detector:
-        """Loads a model file; see :meth:`anchorstream.runtime.session.Session.open` for what can go wrong."""
+        """Loads a model file, or a model that ships by its name, such as ``"computer"``.
+
+        :meth:`anchorstream.runtime.session.Session.open` has what can go wrong.
+        """
         session = Session.open(path)
         return cls(session, sample_rate_hz=sample_rate_hz, decoder=decoder, threshold=threshold)
 

@@ -12,6 +12,7 @@ from anchorstream.runtime.contract import Contract, ContractError, ModelError
 from anchorstream.runtime.litert_file import LiteRTFile, is_litert
 from anchorstream.runtime.onnx_file import OnnxFile
 from anchorstream.runtime.tensors import MOTION, PCM, Tensors
+from anchorstream.shipped import model_path
 
 if TYPE_CHECKING:
     import onnxruntime
@@ -56,16 +57,17 @@ class Session:
         """Loads a model file, ONNX or LiteRT, and checks it against its contract.
 
         Args:
-            path: a file that ``anchorstream export`` wrote; its content says which format it has.
+            path: a file that ``anchorstream export`` wrote, whose content says which format it has; or the name of a
+                model that ships, such as ``"computer"``. A file of that name comes first.
             threads: CPU threads of one call; a small network is fastest with one.
 
         Raises:
-            FileNotFoundError: if there is no such file.
+            FileNotFoundError: if there is no such file, and no model of that name.
             ModelError: if it is no model that can be run.
             ContractError: if what it says of itself is missing or impossible.
             ImportError: if what runs its format, onnxruntime or ai-edge-litert, is not installed.
         """
-        path = Path(path)
+        path = model_path(path)
         if not path.is_file():
             raise FileNotFoundError(f"no model file {path}: expected what `anchorstream export` writes")
         size = path.stat().st_size

@@ -129,6 +129,10 @@ class Config(_Section):
     losses: dict[str, dict[str, Any]] = Field(default_factory=dict)
     optimiser: OptimiserConfig = OptimiserConfig()
     dev: DevConfig = DevConfig()
+    start_from: str | None = Field(
+        default=None,
+        description="a run's folder, or the name of a model that ships, whose weights are trained on",
+    )
     seed: int = Field(default=1, ge=0)
 
     @field_validator("loss")

@@ -37,6 +37,7 @@ from anchorstream.train.run import (
     write_beside,
 )
 from anchorstream.train.scoring import FeatureStreams, curves, mean_frontier_area
+from anchorstream.train.start import Start, begin_with, read_start, write_start
 from anchorstream.train.streams import Batch, EpochSampler, TrainingStreams, training_loader
 
 
@@ -60,7 +61,7 @@ def train(
             are the same with and without.
 
     Raises:
-        ConfigError: if the folder holds a run of another configuration.
+        ConfigError: if the folder holds a run of another configuration, or the weights to start from do not fit.
         ValueError: if there are no recordings, of sound or motion, that can be used; nothing is trained then.
         KeyboardInterrupt: on Ctrl-C; the finished epochs are kept.
     """
@@ -70,6 +71,8 @@ def train(
         return run
     if config.optimiser.threads:
         torch.set_num_threads(config.optimiser.threads)
+    # Before the recordings are read: weights that do not fit are refused at once.
+    start = _start(config, folder)
     corpus = corpus or corpus_of(config, progress)
     write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
 
@@ -80,7 +83,10 @@ def train(
     with torch.no_grad():
         sample = default_collate([streams[index] for index in range(32)])
         features = detector.features(sample["pcm"], sample.get("motion"))
-        detector.fit_normalisation(features)
+        if start is None:
+            detector.fit_normalisation(features)
+    if start is not None and not _resumed_from(folder):
+        begin_with(detector, start.source)
     seen = [features] if labels_apart(config) else [features, sample["targets"], sample["anchors"]]
     cached = stream_cache and cached_streams(streams, detector, config, corpus, stream_cache, seen)
     dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
@@ -96,7 +102,7 @@ def train(
     )
     if module.trainer.is_global_zero:
         detector.save(folder / MODEL_FOLDER)
-        write_beside(folder / SUMMARY_FILE, json.dumps(_summary(run, detector, dev), indent=1))
+        write_beside(folder / SUMMARY_FILE, json.dumps(_summary(run, detector, dev, start), indent=1))
     # The other processes of a distributed training would read the summary before it is there.
     module.trainer.strategy.barrier()
     return open_run(folder)
@@ -113,6 +119,24 @@ def _claim(folder: Path, config: Config) -> None:
             )
     else:
         write_beside(known, config.to_yaml())
+
+
+def _start(config: Config, folder: Path) -> Start | None:
+    """What the run begins with, or began with: what is resumed needs the source no more."""
+    if config.start_from is None:
+        return None
+    start = read_start(folder) if _resumed_from(folder) else None
+    if start is None:
+        start = begin_with(untrained_detector(config), config.start_from)
+        write_start(folder, start)
+    print(f"training goes on from {start}", file=sys.stderr)
+    return start
+
+
+def _resumed_from(folder: Path) -> Path | None:
+    """The checkpoint of an interrupted run, if it got that far."""
+    last = folder / CHECKPOINT_FOLDER / "last.ckpt"
+    return last if last.is_file() else None
 
 
 def _fit(
@@ -179,9 +203,8 @@ def _fit(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
-        resumed = folder / CHECKPOINT_FOLDER / "last.ckpt"
         try:
-            trainer.fit(module, loader, ckpt_path=resumed if resumed.is_file() else None, weights_only=True)
+            trainer.fit(module, loader, ckpt_path=_resumed_from(folder), weights_only=True)
         except SystemExit as stop:
             # Lightning turns Ctrl-C into an exit of its own; whoever called us decides how to end.
             if trainer.state.status == TrainerStatus.INTERRUPTED:
@@ -190,7 +213,9 @@ def _fit(
     return Path(best.best_model_path)
 
 
-def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict[str, Any]:
+def _summary(
+    run: Run, detector: StreamingDetector, dev: FeatureStreams, start: Start | None
+) -> dict[str, Any]:
     """What is known once training has ended, the operating points on dev among it: there thresholds are chosen."""
     rows = run.training_curve()
     best = min(rows, key=lambda row: row["dev_score"])
@@ -204,6 +229,7 @@ def _summary(run: Run, detector: StreamingDetector, dev: FeatureStreams) -> dict
         "dev_miss_rate": best["dev_miss_rate"],
         "dev_area": mean_frontier_area(task, by_label),
         "parameters": detector.parameter_count,
+        **({"start": start.to_dict()} if start else {}),
         "dev_operating_points": {
             label: [
                 {"rate": rate, **curve.at_false_alarms_per_hour(rate).to_dict()}
