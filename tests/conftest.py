@@ -1,7 +1,12 @@
 """A task that a small network learns in seconds: the keyword is a rising tone, other speech a falling or steady one."""
 
 import json
+import os
 from pathlib import Path
+
+# Before torch is there, and for child processes too: on cores with other work, threads that wait for each other make
+# small networks many times as slow.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
