@@ -1,7 +1,9 @@
 """What a command that is killed leaves running: nothing."""
 
 import os
+import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -26,3 +28,17 @@ def wait_until_gone(pids: list[int]) -> None:
     while any(map(is_running, pids)) and time.monotonic() < until:
         time.sleep(0.1)
     assert not any(map(is_running, pids))
+
+
+def kill_once_there(words: list[str], path: Path, patience_s: float) -> list[int]:
+    """Runs a command, kills it as soon as it has made ``path``, and returns the children that it had then."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "anchorstream", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    )
+    until = time.monotonic() + patience_s
+    while not path.exists() and time.monotonic() < until and process.poll() is None:
+        time.sleep(0.05)
+    children = children_of(process.pid)
+    process.send_signal(signal.SIGKILL)
+    process.communicate()
+    return children

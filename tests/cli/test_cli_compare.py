@@ -1,17 +1,14 @@
 """``anchorstream compare``, as a person runs it, on a task that is learnt in seconds."""
 
 import json
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 
 from anchorstream.cli.main import main
 from anchorstream.compare.results import read_results
-from child_processes import children_of, wait_until_gone
+from child_processes import kill_once_there, wait_until_gone
 
 BUDGET = [
     "task.keywords=[rising]",
@@ -83,16 +80,8 @@ def test_a_comparison_that_is_killed_takes_its_trainings_with_it_and_goes_on(
 ) -> None:
     out = tmp_path / "out"
     words = [*command(tones, out, "--losses", "ce", "--seeds", "1"), "optimiser.epochs=8"]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anchorstream", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
     started = out / "ds-tcn-ce-seed1" / "checkpoints" / "last.ckpt"
-    until = time.monotonic() + 180
-    while not started.exists() and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.05)
-    children = children_of(process.pid)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    children = kill_once_there(words, started, patience_s=180)
     assert started.exists()
     assert len(children) == 1
     wait_until_gone(children)

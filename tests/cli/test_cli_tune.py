@@ -2,10 +2,7 @@
 
 import json
 import shutil
-import signal
-import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,7 @@ from anchorstream.cli.main import main
 from anchorstream.compare.results import read_results
 from anchorstream.data.folder import scan_folder
 from anchorstream.data.manifest import write_manifest
-from child_processes import children_of, wait_until_gone
+from child_processes import kill_once_there, wait_until_gone
 
 BUDGET = [
     "task.keywords=[rising]",
@@ -48,16 +45,8 @@ def test_a_killed_search_goes_on_without_a_test_split_and_a_comparison_takes_wha
     out = tmp_path / "out"
     recipe = ["keyword", f"data={no_test}", *BUDGET, "--losses", "ce,sal"]
     words = ["tune", *recipe, "--trials", "2", "--jobs", "1", "--out", str(out)]
-    process = subprocess.Popen(
-        [sys.executable, "-m", "anchorstream", *words], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
-    )
     begun = out / "trials" / "sal-trial000-seed1" / "config.yaml"
-    until = time.monotonic() + 300
-    while not begun.exists() and time.monotonic() < until and process.poll() is None:
-        time.sleep(0.05)
-    children = children_of(process.pid)
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
+    children = kill_once_there(words, begun, patience_s=300)
     wait_until_gone(children)
     trained = {path: path.stat().st_mtime_ns for path in out.glob("trials/*/training.json")}
     assert [path.parent.name for path in trained] == ["ce-trial000-seed1"]

@@ -30,6 +30,22 @@ def model_file(text: str) -> Path:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
+def add_recipe(parser: argparse.ArgumentParser) -> None:
+    """Declares the recipe of a command that trains."""
+    parser.add_argument(
+        "recipe",
+        metavar="RECIPE",
+        help="a YAML file, or the name of a shipped recipe: keyword, onset, trigger",
+    )
+
+
+def add_jobs(parser: argparse.ArgumentParser) -> None:
+    """Declares how many trainings a command runs at a time."""
+    parser.add_argument(
+        "--jobs", type=positive_int, metavar="N", help="trainings side by side (default: one a core)"
+    )
+
+
 def positive_int(text: str) -> int:
     """A whole number from 1 on, for ``type=`` of an argument."""
     try:

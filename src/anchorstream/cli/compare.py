@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import names, number, positive_int
+from anchorstream.cli.arguments import add_jobs, names, number, positive_int
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
 
@@ -86,9 +86,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="train each loss with its own settings: the folder of `anchorstream tune`, or its best.yaml",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/compare-RECIPE")
-    parser.add_argument(
-        "--jobs", type=positive_int, metavar="N", help="trainings side by side (default: one a core)"
-    )
+    add_jobs(parser)
     parser.add_argument(
         "--ray",
         action="store_true",

@@ -7,6 +7,7 @@ import json
 import os
 from pathlib import Path
 
+from anchorstream.cli.arguments import add_recipe
 from anchorstream.cli.progress import loading_bar
 
 EXAMPLE = """\
@@ -24,11 +25,7 @@ manifest.jsonl (see docs/data.md)."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument(
-        "recipe",
-        metavar="RECIPE",
-        help="a YAML file, or the name of a shipped recipe: keyword, onset, trigger",
-    )
+    add_recipe(parser)
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides, such as seed=2 loss=ce")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE-LOSS-seedN)"

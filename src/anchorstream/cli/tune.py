@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import names, positive_int
+from anchorstream.cli.arguments import add_jobs, add_recipe, names, positive_int
 from anchorstream.cli.progress import bars, loading_bar
 
 if TYPE_CHECKING:
@@ -33,11 +33,7 @@ other losses can be asked for later."""
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
-    parser.add_argument(
-        "recipe",
-        metavar="RECIPE",
-        help="a YAML file, or the name of a shipped recipe: keyword, onset, trigger",
-    )
+    add_recipe(parser)
     parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
     parser.add_argument(
         "--losses", "--loss", type=names, default="", metavar="A,B,...", help="default: the recipe's"
@@ -57,9 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="trainings of each trial, of which the mean counts (default: 1)",
     )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/tune-RECIPE")
-    parser.add_argument(
-        "--jobs", type=positive_int, metavar="N", help="trainings side by side (default: one a core)"
-    )
+    add_jobs(parser)
     parser.add_argument(
         "--no-cache",
         action="store_true",
