@@ -48,7 +48,7 @@ INTRO = Path(__file__).with_name("intro.md")
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="Writes docs/evidence.md from the results that are kept.")
-    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="of run.py")
+    parser.add_argument("--results", type=Path, default=RESULTS, metavar="DIR", help="of train.py")
     parser.add_argument("--docs", type=Path, default=DOCS, metavar="DIR", help="where evidence.md is written")
     args = parser.parse_args()
     write_page(read_all(args.results), args.docs)
@@ -187,7 +187,7 @@ def _missing(study: str, tree: Tree, task: str, network: str, of: Sequence[Syste
     if there >= wanted:
         return []
     motion = " --motion WRISTS" if task == "trigger" else ""
-    command = f"python benchmarks/evidence/run.py {study} --data DIR --out RUNS"
+    command = f"python benchmarks/evidence/train.py {study} --data DIR --out RUNS"
     command += f" --tasks {task} --networks {network}{motion}"
     missing = f"Missing: {wanted - there} of {wanted} trainings on {task} with {network}"
     return [f"{missing}; `{command}` makes them.", ""]

@@ -194,7 +194,8 @@ def test_the_page_has_every_study_and_is_the_same_twice(measured, tmp_path) -> N
     assert all(f"(pictures/{name})" in written for name in pictures)
     assert "Missing: 28 of 40 trainings on keyword with ds-tcn" in written
     assert (
-        "Missing: 40 of 40 trainings on trigger with crnn; `python benchmarks/evidence/run.py main" in written
+        "Missing: 40 of 40 trainings on trigger with crnn; `python benchmarks/evidence/train.py main"
+        in written
     )
     assert "peak 4, scale 20" in written
     assert "anchor_jitter_s 0.05" in written

@@ -87,7 +87,7 @@ def test_a_worker_ends_with_its_runner_even_where_it_takes_no_signal(tmp_path) -
 def test_the_command_says_what_is_missing_and_trains_nothing(tmp_path) -> None:
     done = subprocess.run(
         [
-            *(sys.executable, "benchmarks/evidence/run.py", "ablation-floor", "--data", "recordings"),
+            *(sys.executable, "benchmarks/evidence/train.py", "ablation-floor", "--data", "recordings"),
             *("--out", str(tmp_path / "runs"), "--results", str(tmp_path / "results")),
             *("--seeds", "1", "--first-seed", "7", "--dry-run"),
         ],

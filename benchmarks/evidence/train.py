@@ -1,7 +1,7 @@
 """Runs what is missing of a study of the evidence, training by training, and keeps each result at once.
 
-    python benchmarks/evidence/run.py main --data DIR --out RUNS --motion WRISTS
-    python benchmarks/evidence/run.py ablation-jitter --data DIR --out RUNS --seeds 3 --jobs 2
+    python benchmarks/evidence/train.py main --data DIR --out RUNS --motion WRISTS
+    python benchmarks/evidence/train.py ablation-jitter --data DIR --out RUNS --seeds 3 --jobs 2
 
 The same command goes on where it was stopped or killed. A training that has a line in benchmarks/evidence/results is
 not trained again, whoever trained it; `python benchmarks/evidence/page.py` makes docs/evidence.md of these lines.
