@@ -15,7 +15,8 @@ import yaml
 from anchorstream import losses
 from anchorstream.compare.comparison import Conditions
 from anchorstream.models.registry import model_options
-from anchorstream.train.config import SYNTHETIC, Config, load_config
+from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.recipe import load_config
 
 STUDIES_FILE = Path(__file__).with_name("studies.yaml")
 TUNED = Path(__file__).with_name("tuned")
