@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -151,12 +151,15 @@ class _Block(nn.Module):
         hidden = F.relu(self.norm(self.pointwise(convolved)))
         return hidden + x if self.residual else hidden, tail
 
+    def _convolutions(self) -> list[CausalDepthwise]:
+        return cast("list[CausalDepthwise]", list(self.depthwise))
+
     def _by_shares(self, joined: Tensor, frames: int) -> Tensor:
         """Each convolution over its share of the channels, of a whole sequence."""
         frames_first = joined.permute(0, 2, 3, 1)
         mixed = []
         for depthwise, part in zip(
-            self.depthwise, torch.split(frames_first, self.shares, dim=3), strict=True
+            self._convolutions(), torch.split(frames_first, self.shares, dim=3), strict=True
         ):
             # A part with gaps between its frames would send the convolution a slow way.
             own = part[:, :, self._taps - depthwise.weight.shape[3] :].contiguous().permute(0, 3, 1, 2)
@@ -165,7 +168,7 @@ class _Block(nn.Module):
 
     def _at_once(self, joined: Tensor) -> Tensor:
         """One convolution of the largest kernel size, the others with zeros before them: the cheapest step."""
-        weights = [F.pad(one.weight, (self._taps - one.weight.shape[3], 0)) for one in self.depthwise]
+        weights = [F.pad(one.weight, (self._taps - one.weight.shape[3], 0)) for one in self._convolutions()]
         return F.conv2d(joined, torch.cat(weights), groups=joined.shape[1])
 
 

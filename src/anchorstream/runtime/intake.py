@@ -75,7 +75,7 @@ class Intake:
 
     def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
         if pcm.dtype == np.int16:
-            samples = np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+            samples: NDArray[np.float32] = np.multiply(pcm, _INT16_STEP, dtype=np.float32)
             if samples.ndim == 1:
                 return samples
         elif pcm.size and np.abs(pcm).max() <= 1:
