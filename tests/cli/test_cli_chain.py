@@ -12,6 +12,8 @@ from anchorstream.cli.main import main
 from anchorstream.data.audio import read_audio
 from anchorstream.train.run import open_run
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 BUDGET = [
     "rooms=2",
     "mix.length_s=5",
@@ -58,9 +60,9 @@ def test_train_evaluate_export_detect(tones: Path, tmp_path: Path, capsys) -> No
     assert (run / "report.html").is_file()
     assert (run / "report.json").is_file()
 
-    assert main(["evaluate", str(run), "--hours", "0.1", "--halves"]) == 0
+    assert main(["evaluate", str(run), "--hours", "0.05", "--halves"]) == 0
     assert "fired at half of 'rising'" in capsys.readouterr().out
-    assert main(["evaluate", str(run), "--hours", "0.1", "--json"]) == 0
+    assert main(["evaluate", str(run), "--hours", "0.05", "--json"]) == 0
     assert "halves" not in said(capsys)["labels"]["rising"]
 
     assert main(["export", str(run), "--json"]) == 0
