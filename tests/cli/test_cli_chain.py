@@ -60,9 +60,9 @@ def test_train_evaluate_export_detect(tones: Path, tmp_path: Path, capsys) -> No
     assert (run / "report.html").is_file()
     assert (run / "report.json").is_file()
 
-    assert main(["evaluate", str(run), "--hours", "0.05", "--halves"]) == 0
+    assert main(["evaluate", str(run), "--hours", "0.1", "--halves"]) == 0
     assert "fired at half of 'rising'" in capsys.readouterr().out
-    assert main(["evaluate", str(run), "--hours", "0.05", "--json"]) == 0
+    assert main(["evaluate", str(run), "--hours", "0.1", "--json"]) == 0
     assert "halves" not in said(capsys)["labels"]["rising"]
 
     assert main(["export", str(run), "--json"]) == 0
