@@ -134,9 +134,8 @@ def _settle_stdout() -> None:
 
 
 def _explain(error: Exception, command: str) -> str:
-    package = (error.name or "").partition(".")[0] if isinstance(error, ModuleNotFoundError) else ""
-    if package and not find_spec(package):
-        extra = _PACKAGE_EXTRAS.get(package) or _EXTRAS.get(command, "train")
+    if isinstance(error, ModuleNotFoundError) and error.name and not find_spec(error.name.partition(".")[0]):
+        extra = _PACKAGE_EXTRAS.get(error.name.partition(".")[0]) or _EXTRAS.get(command, "train")
         return (
             f"this command needs the package {error.name}; install with: pip install 'anchorstream[{extra}]'"
         )

@@ -20,6 +20,7 @@ from anchorstream.export.drift import check_drift, posterior_drift
 from anchorstream.export.file import frozen, write_checked
 from anchorstream.export.parity import check_parity
 from anchorstream.export.quiet import quiet_converter
+from anchorstream.export.sparse_constants import store_sparsely
 from anchorstream.features.frontend import PCM_TAIL
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import event_posteriors
@@ -182,6 +183,7 @@ def _with_metadata(network: bytes, contract: str) -> bytes:
     entry.name, entry.buffer = METADATA_KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
+    store_sparsely(model)
     for tensor in model.subgraphs[0].tensors:
         tensor.name = b""
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))

@@ -49,8 +49,9 @@ def check_parity(
 
     The file is opened by the runtime, as on a device; one for ExecuTorch by ExecuTorch's own. What it says of itself is
     compared first: labels, rate, hop, features, motion and states. Then it is fed with 1, 2, 3, 8 and 100 hops a call
-    and 1, 3 and 64 streams side by side; the signals go through noise, speech, digital silence and full scale. The states are compared after every
-    stream as well. The network itself is stepped by every number of hops for one stream, and by 100 for several.
+    and 1, 3 and 64 streams side by side; the signals go through noise, speech, digital silence and full scale. The
+    states are compared after every stream as well. The network itself is stepped by every number of hops for one
+    stream, and by 100 for several.
 
     Args:
         detector: what was exported, in evaluation mode on the CPU.
