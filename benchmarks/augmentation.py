@@ -17,8 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from anchorstream.data.mix import StreamMixer
-from anchorstream.train.config import load_config
 from anchorstream.train.corpus import corpus_of, training_mixer
+from anchorstream.train.recipe import load_config
 
 VARIANTS: dict[str, list[str]] = {
     "without": [],

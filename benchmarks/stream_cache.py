@@ -18,8 +18,10 @@ import warnings
 from pathlib import Path
 
 from anchorstream.data.corpus import Corpus
-from anchorstream.train.config import SYNTHETIC, Config, ConfigError, load_config
+from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import corpus_of
+from anchorstream.train.recipe import load_config
 from anchorstream.train.training import train
 
 WAYS = ("mixes", "fills", "reads")

@@ -40,8 +40,10 @@ from anchorstream.data.mix import StreamMixer
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import loss_inputs
 from anchorstream.models.presets import PRESETS
-from anchorstream.train.config import SYNTHETIC, Config, ConfigError, load_config
+from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import corpus_of, training_mixer
+from anchorstream.train.recipe import load_config
 from anchorstream.train.streams import Batch, EpochSampler, TrainingStreams, training_loader
 
 STAGES = ["mixing", "features", "network"]

@@ -14,7 +14,8 @@ import soundfile
 
 import tiny_model
 from anchorstream.shipped import lookup
-from anchorstream.train.config import Config, load_config
+from anchorstream.train.config import Config
+from anchorstream.train.recipe import load_config
 from shipped_card import card_of
 
 RATE_HZ = 16_000

@@ -23,6 +23,7 @@ from tables import (
     power_row,
     systems_table,
     table,
+    told,
     variants_table,
 )
 from verdict import ANCHOR, BASELINE, THAN_BASELINE, THAN_BEST, sentence, verdict
@@ -40,6 +41,11 @@ _AXES = {
     "data": ("share of the positive recordings", True),
     "ablation-jitter": ("standard deviation of the anchors' error in training, s", False),
     "ablation-floor": ("floor", False),
+}
+_TITLES = {
+    "main": "Every loss, each tuned on dev",
+    "untuned": "Every loss, untuned",
+    "ablation-peak-scale": "Ablation: peak and scale",
 }
 _HEAT = {"ablation-peak-scale": ("peak", "scale")}
 
@@ -80,10 +86,12 @@ def text(lines: Sequence[Line], pictures: Path | None) -> list[str]:
         for task in about["tasks"]
         for network in about["networks"]
     }
-    page = [INTRO.read_text(encoding="utf-8"), *_aims(found), *_main(tree, found, pictures), *_power(found)]
-    for study in tree["studies"]:
-        if study != "main":
-            page += _study(study, tree, found, pictures)
+    page = [INTRO.read_text(encoding="utf-8"), *_aims(found)]
+    for study, about in tree["studies"].items():
+        section = _variants if {"grid", "sizes"} & about.keys() else _losses
+        page += section(study, tree, found, pictures)
+        if study == "main":
+            page += _power(found)
     return page
 
 
@@ -104,27 +112,60 @@ def _aims(found: Found) -> list[str]:
     return [*page, *table(["task", "network", "met?"], rows)]
 
 
-def _main(tree: Tree, found: Found, pictures: Path | None) -> list[str]:
-    page = ["## Every loss on every task and network", ""]
-    for (study, task, network), (of, left_out) in found.items():
-        if study != "main":
+def _losses(study: str, tree: Tree, found: Found, pictures: Path | None) -> list[str]:
+    """A study that changes nothing but the loss."""
+    about = tree["studies"][study]
+    page = _title(study, about)
+    for (name, task, network), (of, left_out) in found.items():
+        if name != study:
             continue
-        page += [f"### {task.capitalize()}, {NAMES.get(network, network)}", ""]
-        page += _missing("main", tree, task, network, of)
+        page += [f"### {_named(study, task, network)}", "", *_missing(study, tree, task, network, of)]
         if not of:
             continue
-        order = tree["studies"]["main"]["losses"]
+        order = about["losses"]
         of = sorted(of, key=lambda system: order.index(system.loss) if system.loss in order else len(order))
         rate, rates = _rate(of), [point["rate"] for point in of[0].lines[0]["points"]]
         judged = verdict(of, rate)
         page += [_about(of, left_out), *systems_table(of, rates, rate)]
         page += [f"Differences at {rate:g} FA/h:"]
         page += differences_table(of, judged.best if judged else None, rate)
-        name = f"evidence-frontier-{task}-{network}.png"
+        if about.get("tuned"):
+            page += _settings(of)
+        picture = f"evidence-{study}-{task}-{network}.png"
         if pictures is not None:
-            draw_frontier(of, rate, pictures / name)
-        page += [f"![Misses by deadline, {task}, {network}](pictures/{name})", ""]
+            draw_frontier(of, rate, pictures / picture)
+        page += [f"![Misses by deadline, {task}, {network}](pictures/{picture})", ""]
     return page
+
+
+def _title(study: str, about: Tree) -> list[str]:
+    title = _TITLES.get(study) or study.replace("ablation-", "Ablation: ").capitalize()
+    return [f"## {title}", "", f"{about['about'][0].upper()}{about['about'][1:]}.", ""]
+
+
+def _named(study: str, task: str, network: str) -> str:
+    """A heading that no other study has."""
+    name = f"{task.capitalize()}, {NAMES.get(network, network)}"
+    return name if study == "main" else f"{name}: {study.removeprefix('ablation-')}"
+
+
+def _settings(of: Sequence[System]) -> list[str]:
+    """What each loss was trained with."""
+    rows = [
+        [
+            system.loss,
+            told(
+                {
+                    "learning_rate": line["learning_rate"],
+                    **line["loss_options"],
+                    **line.get("label_widths", {}),
+                }
+            ),
+        ]
+        for system in of
+        for line in system.lines[:1]
+    ]
+    return ["Settings:", *table(["loss", "settings"], rows)]
 
 
 def _power(found: Found) -> list[str]:
@@ -155,10 +196,10 @@ def _power(found: Found) -> list[str]:
     return [*page, *table(head, rows)]
 
 
-def _study(study: str, tree: Tree, found: Found, pictures: Path | None) -> list[str]:
-    title = study.replace("ablation-", "Ablation: ").replace("peak-scale", "peak and scale").capitalize()
+def _variants(study: str, tree: Tree, found: Found, pictures: Path | None) -> list[str]:
+    """A study that changes more than the loss."""
     about = tree["studies"][study]
-    page = [f"## {title}", "", f"{about['about'][0].upper()}{about['about'][1:]}.", ""]
+    page = _title(study, about)
     for (name, task, network), (of, left_out) in found.items():
         if name != study:
             continue
@@ -168,7 +209,7 @@ def _study(study: str, tree: Tree, found: Found, pictures: Path | None) -> list[
             continue
         rate = _rate(of)
         of = sorted(of, key=lambda system: about["losses"].index(system.loss))
-        page += [f"### {title}: {task}, {NAMES.get(network, network)}", "", *missing]
+        page += [f"### {_named(study, task, network)}", "", *missing]
         page += [_about(of, left_out), *variants_table(of, rate)]
         picture = f"evidence-{study}-{task}-{network}.png"
         if study in _AXES and pictures is not None:
@@ -177,7 +218,7 @@ def _study(study: str, tree: Tree, found: Found, pictures: Path | None) -> list[
         elif study in _HEAT and pictures is not None:
             draw_heat_map(of, rate, pictures / picture, *_HEAT[study])
         if study in {*_AXES, *_HEAT}:
-            page += [f"![{title}, {task}, {network}](pictures/{picture})", ""]
+            page += [f"![{_named(study, task, network)}](pictures/{picture})", ""]
     return page
 
 
@@ -197,20 +238,23 @@ def _about(of: Sequence[System], left_out: int) -> str:
     lines = [line for system in of for line in system.lines]
     line = lines[0]
     speech = f"{line['recordings']} recordings of {len(line['speakers'])} speakers"
+    labels = line["labels"]
+    each = f", over {len(labels)} labels, each judged by itself: rates are of each" if len(labels) > 1 else ""
     commits = ", ".join(sorted({str(one["commit"]) for one in lines}))
-    told = (
-        f"{sum(line['events'])} events ({speech}), {line['hours']:.2f} h without an event; {line['split']} split, "
-        f"noise at {line['snr_db']:g} dB; {line['epochs']} epochs; {_range(one['parameters'] for one in lines)} "
-        f"parameters; seeds {_range(one['seed'] for one in lines)}; measured "
-        f"{_range(one['date'] for one in lines)}, commit {commits}."
+    hours = f"{line['hours']:.2f} h without an event{each}"
+    said = (
+        f"{sum(line['events'])} events ({speech}), {hours}; {line['split']} split, noise at {line['snr_db']:g} dB; "
+        f"{line['epochs']} epochs; {_range(one['parameters'] for one in lines)} parameters; "
+        f"seeds {_range(one['seed'] for one in lines)}; measured {_range(one['date'] for one in lines)}, "
+        f"commit {commits}."
     )
     if (least := smallest_p_value(len(line["speakers"]))) > 0.01:
-        told += f" So few speakers give p = {least:.2f} at least, and intervals that are rather too narrow."
+        said += f" So few speakers give p = {least:.2f} at least, and intervals that are rather too narrow."
     if line["motion"]:
-        told += f" **Simulated motion** over recordings of wrists ({line['motion']})."
+        said += f" **Simulated motion** over recordings of wrists ({line['motion']})."
     elif line["task"] == "trigger":
-        told += " **Simulated motion**."
-    return told + (f" {left_out} line(s) of earlier settings are not shown." if left_out else "")
+        said += " **Simulated motion**."
+    return said + (f" {left_out} line(s) of earlier settings are not shown." if left_out else "")
 
 
 def _range(values: Any) -> str:  # noqa: ANN401

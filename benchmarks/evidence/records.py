@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -35,20 +35,18 @@ class RecordError(ValueError):
 
 
 def record(cell: Cell, scored: ScoredRun, conditions: Conditions, commit: str | None) -> Line:
-    """What is kept of a training of one label."""
-    run = scored.run
-    (label,) = run.config.task.labels
-    curve, summary, reporting = scored.curves[label], run.summary or {}, run.config.task.reporting
-    speakers = sorted({event.speaker or "?" for event in curve.events})
-    index = np.array([speakers.index(event.speaker or "?") for event in curve.events])
-    counts = np.bincount(index, minlength=len(speakers))
+    """What is kept of a training. Several labels are judged each by itself, at a threshold and with false alarms of its
+    own; their events, false alarms and hours are then put together.
+    """
+    run, curves = scored.run, list(scored.curves.values())
+    summary, reporting = run.summary or {}, run.config.task.reporting
+    pooled = _Pooled(curves)
     rates = [rate for rate in reporting.false_alarm_rates if rate >= _LEAST_RATE]
-    threshold = scored.decoder.threshold_of(label)
     return {
         "schema": SCHEMA,
         "study": cell.study,
         "task": cell.task,
-        "label": label,
+        "labels": list(scored.curves),
         "network": cell.network,
         "loss": run.config.loss,
         "variant": dict(cell.variant),
@@ -58,11 +56,10 @@ def record(cell: Cell, scored: ScoredRun, conditions: Conditions, commit: str | 
         "split": conditions.split,
         "snr_db": conditions.snr_db,
         "stream_hours": conditions.hours,
-        "streams": digest(
-            [[e.start_s, e.anchor_s, e.speaker, e.clip_id] for e in curve.events] + [curve.hours]
-        ),
+        "streams": pooled.digest,
         "loss_options": run.config.loss_options,
         "learning_rate": run.config.optimiser.learning_rate,
+        "label_widths": {name: getattr(run.config.task, name) for name in run.config.task.label_ranges},
         "model_options": run.config.model.options,
         "parameters": summary["parameters"],
         "epochs": run.config.optimiser.epochs,
@@ -72,31 +69,71 @@ def record(cell: Cell, scored: ScoredRun, conditions: Conditions, commit: str | 
         "data": data_name(run.config),
         "motion": motion_name(run.config),
         "anchor": reporting.anchor,
-        "hours": round(curve.hours, 6),
-        "recordings": len({event.clip_id for event in curve.events}),
-        "speakers": speakers,
-        "events": counts.tolist(),
-        "deadlines_s": np.round(deadlines_of(curve.window)[_kept(curve)], 4).tolist(),
-        "points": [_at_rate(curve, rate, index, len(speakers)) for rate in rates],
+        "hours": round(sum(curve.hours for curve in curves), 6),
+        "recordings": len({event.clip_id for event in pooled.events}),
+        "speakers": pooled.speakers,
+        "events": pooled.by_speaker(np.ones(len(pooled.events))).astype(int).tolist(),
+        "deadlines_s": np.round(deadlines_of(curves[0].window)[_kept(curves[0])], 4).tolist(),
+        "points": [pooled.at_rate(rate) for rate in rates],
         "chosen_on_dev": {
             "rate": reporting.chosen_rate,
-            **_at(curve, int(np.flatnonzero(curve.thresholds == threshold)[0]), index, len(speakers)),
+            **pooled.at(
+                [
+                    int(np.flatnonzero(curve.thresholds == scored.decoder.threshold_of(label))[0])
+                    for label, curve in scored.curves.items()
+                ]
+            ),
         },
-        "frame_auc": _rounded(scored.frame_auc.get(label)),
+        "frame_auc": _mean([scored.frame_auc.get(label) for label in scored.curves]),
         "commit": commit,
         **provenance(),
     }
 
 
-def _at_rate(curve: Curve, rate: float, index: NDArray[np.int64], speakers: int) -> Line:
-    by_deadline, kept = frontier([curve], rate), _kept(curve)
-    areas = np.bincount(index, weights=by_deadline.of_events, minlength=speakers)
-    return {
-        "rate": rate,
-        **_at(curve, curve.index_at_false_alarms_per_hour(rate), index, speakers),
-        "areas": np.round(areas, 4).tolist(),
-        "missed_by_deadline": np.round(by_deadline.miss_rate[kept], 4).tolist(),
-    }
+class _Pooled:
+    """The curves of all labels: their events one after the other."""
+
+    def __init__(self, curves: Sequence[Curve]) -> None:
+        self.curves = curves
+        self.events = [event for curve in curves for event in curve.events]
+        self.speakers = sorted({event.speaker or "?" for event in self.events})
+        self._index = np.array([self.speakers.index(event.speaker or "?") for event in self.events])
+
+    @property
+    def digest(self) -> str:
+        """Of the streams: what was there, when, and for how long."""
+        there = [[e.start_s, e.anchor_s, e.speaker, e.clip_id] for e in self.events]
+        return digest(there + [curve.hours for curve in self.curves])
+
+    def by_speaker(self, weights: NDArray[np.generic]) -> NDArray[np.float64]:
+        """(speakers,) sums of what each event has."""
+        return np.bincount(self._index, weights=weights, minlength=len(self.speakers))
+
+    def at_rate(self, rate: float) -> Line:
+        """The operating point at so many false alarms per hour of every label."""
+        missed = np.concatenate([frontier([curve], rate).missed for curve in self.curves], axis=1)
+        return {
+            "rate": rate,
+            **self.at([curve.index_at_false_alarms_per_hour(rate) for curve in self.curves]),
+            "areas": np.round(self.by_speaker(missed.mean(axis=0)), 4).tolist(),
+            "missed_by_deadline": np.round(missed.mean(axis=1)[_kept(self.curves[0])], 4).tolist(),
+        }
+
+    def at(self, indices: Sequence[int]) -> Line:
+        """The operating point at a threshold of each curve."""
+        pairs = list(zip(self.curves, indices, strict=True))
+        latencies_s = np.concatenate([curve.latencies_s[:, at] for curve, at in pairs])
+        missed = np.isnan(latencies_s)
+        hits_s = latencies_s[~missed]
+        quantiles = np.quantile(hits_s, [0.5, 0.9]).tolist() if len(hits_s) else [None, None]
+        return {
+            "thresholds": [float(curve.thresholds[at]) for curve, at in pairs],
+            "false_alarms": sum(int(curve.false_alarms[at]) for curve, at in pairs),
+            "misses": self.by_speaker(missed).astype(int).tolist(),
+            "latency_p50_s": _rounded(quantiles[0]),
+            "latency_p90_s": _rounded(quantiles[1]),
+            "early_share": _rounded(float((hits_s < 0).mean())) if len(hits_s) else None,
+        }
 
 
 def _kept(curve: Curve) -> slice:
@@ -106,19 +143,9 @@ def _kept(curve: Curve) -> slice:
     return slice((count - 1) % every, None, every)
 
 
-def _at(curve: Curve, at: int, index: NDArray[np.int64], speakers: int) -> Line:
-    latencies_s = curve.latencies_s[:, at]
-    missed = np.isnan(latencies_s)
-    hits_s = latencies_s[~missed]
-    quantiles = np.quantile(hits_s, [0.5, 0.9]).tolist() if len(hits_s) else [None, None]
-    return {
-        "threshold": float(curve.thresholds[at]),
-        "false_alarms": int(curve.false_alarms[at]),
-        "misses": np.bincount(index, weights=missed, minlength=speakers).astype(int).tolist(),
-        "latency_p50_s": _rounded(quantiles[0]),
-        "latency_p90_s": _rounded(quantiles[1]),
-        "early_share": _rounded(float((hits_s < 0).mean())) if len(hits_s) else None,
-    }
+def _mean(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return _rounded(float(np.mean(known))) if known else None
 
 
 def _rounded(value: float | None) -> float | None:

@@ -15,9 +15,11 @@ import yaml
 from anchorstream import losses
 from anchorstream.compare.comparison import Conditions
 from anchorstream.models.registry import model_options
-from anchorstream.train.config import SYNTHETIC, Config, load_config
+from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.recipe import load_config
 
 STUDIES_FILE = Path(__file__).with_name("studies.yaml")
+TUNED = Path(__file__).with_name("tuned")
 
 # What may differ between trainings of equal budget; where they run and how is no matter.
 _NOT_BUDGET = {"learning_rate", "threads", "workers", "devices"}
@@ -30,7 +32,7 @@ class Cell:
 
     Attributes:
         study: its name.
-        task: the recipe's name.
+        task: as the studies call it.
         network: as the studies call it.
         variant: what the study changes, by name; empty where it changes nothing but the loss.
         config: of the training.
@@ -96,7 +98,7 @@ def cells(tree: Mapping[str, Any], study: str, seeds: Sequence[int], overrides: 
     for seed, task, network in itertools.product(seeds, about["tasks"], about["networks"]):
         for variant, loss in itertools.product(_variants(about, network), about["losses"]):
             kept = {key: value for key, value in variant.items() if _applies(key, loss)}
-            config = _config(tree, task, network, loss, kept, [*overrides, f"seed={seed}"])
+            config = _config(tree, about, task, network, loss, kept, [*overrides, f"seed={seed}"])
             cell = Cell(study, task, network, {_short(key): kept[key] for key in kept}, config)
             # Settings that a loss does not have leave one training of it.
             found.setdefault(cell.folder, cell)
@@ -140,34 +142,47 @@ def _short(key: str) -> str:
 
 def _config(
     tree: Mapping[str, Any],
+    about: Mapping[str, Any],
     task: str,
     network: str,
     loss: str,
     variant: Mapping[str, Any],
     overrides: Sequence[str],
 ) -> Config:
-    tuned = tree["tuned"].get(task) or {}
+    recipe = tree["tasks"][task]["recipe"]
     given = [
         *tree["budget"],
-        *tree["tasks"][task],
+        *_options(tree, recipe, loss),
+        *tree["tasks"][task]["overrides"],
         *tree["networks"][network],
-        *(_options(tree, task, loss)),
         f"loss={json.dumps(loss)}",
         "optimiser.threads=1",
-        *tuned.get(loss, ()),
-        *tuned.get(f"{network}/{loss}", ()),
+        *(_tuned(task, network, loss) if about.get("tuned") else ()),
         *(f"{key.replace('LOSS', loss)}={json.dumps(value)}" for key, value in variant.items()),
         *overrides,
     ]
-    config = load_config(task, given)
+    config = load_config(recipe, given)
     # The options of other losses are none of its settings: they may change without its training being another one.
     return config.model_copy(update={"losses": {loss: config.losses.get(loss, {})}})
 
 
-def _options(tree: Mapping[str, Any], task: str, loss: str) -> list[str]:
-    if loss not in tree["options"] or loss in load_config(task).losses:
+def _options(tree: Mapping[str, Any], recipe: str, loss: str) -> list[str]:
+    if loss not in tree["options"] or loss in load_config(recipe).losses:
         return []
     return [f"losses.{loss}={json.dumps(tree['options'][loss])}"]
+
+
+def tuned_file(task: str, network: str) -> Path:
+    """Where the settings that tuning chose are kept: the section ``per_loss`` of the ``best.yaml`` that it left."""
+    return TUNED / f"{task}-{network}.yaml"
+
+
+def _tuned(task: str, network: str, loss: str) -> list[str]:
+    path = tuned_file(task, network)
+    if not path.exists():
+        return []
+    per_loss = yaml.safe_load(path.read_text(encoding="utf-8"))["per_loss"]
+    return [f"{key}={json.dumps(value)}" for key, value in per_loss.get(loss, {}).items()]
 
 
 def _portable(config: Config, without: set[str]) -> dict[str, Any]:

@@ -29,7 +29,8 @@ def main() -> int:
             about[key] = [name for name in about[key] if name in chosen.split(",")]
     if args.motion:
         # The one task that has a wrist.
-        tree["tasks"]["trigger"] += [f"motion_data.folder={args.motion}", "motion_data.gravity=false"]
+        wrists = [f"motion_data.folder={args.motion}", "motion_data.gravity=false"]
+        tree["tasks"]["trigger"]["overrides"] += wrists
     seeds = range(args.first_seed, args.first_seed + (args.seeds or about["seeds"]))
     overrides = [f"data={args.data}", *([f"optimiser.epochs={args.epochs}"] if args.epochs else [])]
     todo = missing(cells(tree, args.study, seeds, overrides), args.results, scored)

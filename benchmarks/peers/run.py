@@ -24,8 +24,9 @@ from rich.console import Console
 
 from anchorstream.cli.progress import loading_bar
 from anchorstream.data.clip import Split
-from anchorstream.train.config import Config, load_config
+from anchorstream.train.config import Config
 from anchorstream.train.corpus import corpus_of, scored_streams
+from anchorstream.train.recipe import load_config
 from anchorstream.train.run import write_beside
 from engine import System
 from lineup import LINEUPS, Lineup, open_all

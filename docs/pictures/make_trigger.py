@@ -12,7 +12,7 @@ from pathlib import Path
 from anchorstream.data.synthetic import SyntheticSize, synthetic_corpus
 from anchorstream.report.inspection import InspectedStream, inspected_streams, inspection_figure
 from anchorstream.report.style import drawing
-from anchorstream.train.config import load_config
+from anchorstream.train.recipe import load_config
 
 HERE = Path(__file__).parent
 # A picture needs no more speech than this, and no rooms.

@@ -131,8 +131,8 @@ def test_a_run_that_is_not_there_is_named(tmp_path: Path, capsys) -> None:
 
 
 def test_a_damaged_recording_is_skipped_named_and_counted(tones: Path, tmp_path: Path, capsys) -> None:
-    from anchorstream.train.config import load_config
     from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.recipe import load_config
 
     folder = tmp_path / "data"
     for kind in ("positive", "negative", "noise"):

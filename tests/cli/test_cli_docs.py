@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from anchorstream.cli.main import COMMANDS, main
-from anchorstream.train.config import load_config, shipped_recipes
+from anchorstream.train.recipe import load_config, shipped_recipes
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]

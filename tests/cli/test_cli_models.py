@@ -10,7 +10,7 @@ from anchorstream.export import cost
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.presets import PRESETS
 from anchorstream.models.registry import MODELS, model_options
-from anchorstream.train.config import load_config
+from anchorstream.train.recipe import load_config
 
 
 @pytest.fixture

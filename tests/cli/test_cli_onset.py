@@ -94,8 +94,8 @@ def test_recordings_without_noise_are_refused(tones: Path, tmp_path: Path, capsy
 
 
 def test_other_speech_alone_will_do(tones: Path, tmp_path: Path) -> None:
-    from anchorstream.train.config import load_config
     from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.recipe import load_config
 
     folder = tmp_path / "data"
     for kind in ("negative", "noise"):

@@ -146,8 +146,8 @@ def test_motion_that_is_not_there_is_named_before_anything_is_read(tmp_path: Pat
 
 
 def test_recordings_of_wrists_are_what_gestures_are_put_over(tones: Path, tmp_path: Path) -> None:
-    from anchorstream.train.config import load_config
     from anchorstream.train.corpus import corpus_of, scored_streams, training_mixer, wrists_of
+    from anchorstream.train.recipe import load_config
 
     for split in ("train", "dev", "test"):
         write_wrist(tmp_path / split / "anna.csv", 4.0, [])
@@ -162,8 +162,8 @@ def test_recordings_of_wrists_are_what_gestures_are_put_over(tones: Path, tmp_pa
 
 
 def test_noise_is_no_need_of_triggers(tones: Path, tmp_path: Path) -> None:
-    from anchorstream.train.config import load_config
     from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.recipe import load_config
 
     shutil.copytree(tones / "negative", tmp_path / "negative")
     corpus = corpus_of(load_config("trigger", [f"data={tmp_path}"]))

@@ -13,7 +13,9 @@ from anchorstream.export.dev import dev_drift
 from anchorstream.export.speech import DRAWN, speech_of
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.runtime.contract import METADATA_KEY
-from anchorstream.train.config import Config, ConfigError, load_config
+from anchorstream.train.config import Config
+from anchorstream.train.config_error import ConfigError
+from anchorstream.train.recipe import load_config
 from anchorstream.train.run import CONFIG_FILE, DATA_FILE, MODEL_FOLDER, SUMMARY_FILE, open_run
 
 

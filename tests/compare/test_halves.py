@@ -11,8 +11,8 @@ from anchorstream.data.corpus import Corpus
 from anchorstream.data.utterance import half_in
 from anchorstream.decode import Detection
 from anchorstream.metrics import MatchWindow, wilson
-from anchorstream.train.config import load_config
 from anchorstream.train.corpus import half_streams
+from anchorstream.train.recipe import load_config
 
 WINDOW = MatchWindow(pre_s=0.0, post_s=0.75)
 

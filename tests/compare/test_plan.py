@@ -7,7 +7,8 @@ import pytest
 from anchorstream.compare.plan import Subject, check_folders, load_subject, plan
 from anchorstream.compare.trials import _caches
 from anchorstream.models.registry import MODELS
-from anchorstream.train.config import ConfigError, load_config
+from anchorstream.train.config_error import ConfigError
+from anchorstream.train.recipe import load_config
 from anchorstream.train.run import write_beside
 
 SMALL = "model={name: ds-tcn, options: {channels: 16, dilations: [1, 2]}}"

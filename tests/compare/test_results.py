@@ -23,7 +23,7 @@ from anchorstream.decode import DecoderSettings
 from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import summarise
-from anchorstream.train.config import load_config
+from anchorstream.train.recipe import load_config
 from anchorstream.train.run import Run
 
 CONFIG = load_config("keyword", ["task.keywords=[up, down]", "data=/a/b/recordings"])

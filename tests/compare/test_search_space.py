@@ -5,7 +5,8 @@ import pytest
 from anchorstream import losses
 from anchorstream.compare.search_space import _OPTIONS, search_space, settings_of
 from anchorstream.compare.tuning import with_settings
-from anchorstream.train.config import ConfigError, load_config
+from anchorstream.train.config_error import ConfigError
+from anchorstream.train.recipe import load_config
 
 SHARED = ["learning_rate", "label_before_s", "label_after_s"]
 

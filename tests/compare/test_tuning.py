@@ -14,7 +14,9 @@ from anchorstream.compare.study import open_storage, open_studies  # noqa: E402
 from anchorstream.compare.trials import TrialError  # noqa: E402
 from anchorstream.compare.tuned_files import write_tuned  # noqa: E402
 from anchorstream.compare.tuning import result_of, tune  # noqa: E402
-from anchorstream.train.config import Config, ConfigError, load_config  # noqa: E402
+from anchorstream.train.config import Config  # noqa: E402
+from anchorstream.train.config_error import ConfigError  # noqa: E402
+from anchorstream.train.recipe import load_config  # noqa: E402
 
 
 class Instant:

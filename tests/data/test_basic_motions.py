@@ -57,8 +57,8 @@ def test_gravity_is_added_on_x_alone(tmp_path, run):
 
 
 def test_a_recipe_takes_the_folder_as_it_is_written(tmp_path, run):
-    from anchorstream.train.config import load_config
     from anchorstream.train.corpus import wrists_of
+    from anchorstream.train.recipe import load_config
 
     # Of 10 s at 10 Hz, as the real ones are.
     source = write_ts(tmp_path / "a.ts", pairs=50)

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 import page
+import studies
 from anchorstream.compare.comparison import Conditions
 from anchorstream.compare.evaluation import ScoredRun
 from anchorstream.decode import DecoderSettings
@@ -27,7 +28,13 @@ SKILLS = {"ce": 0.6, "focal": 0.65, "sal": 0.9}
 def planned(study: str = "main", **about) -> list:
     """The cells of a study, of the losses that have a skill here."""
     tree = read_studies()
-    tree["studies"][study] |= {"tasks": ["keyword"], "networks": ["ds-tcn"], "losses": list(SKILLS), **about}
+    tree["studies"][study] |= {
+        "tasks": ["computer"],
+        "tuned": False,
+        "networks": ["ds-tcn"],
+        "losses": list(SKILLS),
+        **about,
+    }
     return cells(tree, study, range(1, 5), ["data=/somewhere/recordings"])
 
 
@@ -151,14 +158,58 @@ def test_the_aim_is_met_by_who_meets_it_and_by_nobody_else(measured) -> None:
     assert verdict(systems(lines["ce"])[0], 5.0) is None
 
 
+def test_labels_are_put_together_each_at_a_threshold_of_its_own(measured) -> None:
+    runs, lines = measured
+    (cell, one), (_, other) = runs["sal"][0], runs["ce"][1]
+    both = ScoredRun(
+        one.run,
+        [],
+        {"computer": one.curves["computer"], "alexa": other.curves["computer"]},
+        DecoderSettings(threshold={"computer": 0.61, "alexa": 0.61}),
+        {"computer": 0.9, "alexa": 0.7},
+    )
+    line, apart = record(cell, both, CONDITIONS, None), [lines["sal"][0], lines["ce"][1]]
+    assert line["labels"] == ["computer", "alexa"]
+    assert line["frame_auc"] == pytest.approx(0.8)
+    assert line["hours"] == pytest.approx(sum(each["hours"] for each in apart), abs=1e-5)
+    for what in ("events", "speakers"):
+        assert line[what] == (apart[0][what] if what == "speakers" else [2 * n for n in apart[0][what]])
+    for at, point in enumerate(line["points"]):
+        of_each = [each["points"][at] for each in apart]
+        for what in ("misses", "areas"):
+            assert point[what] == pytest.approx(np.sum([each[what] for each in of_each], axis=0), abs=1e-3)
+        assert point["false_alarms"] == sum(each["false_alarms"] for each in of_each)
+        assert point["thresholds"] == [each["thresholds"][0] for each in of_each]
+        assert point["missed_by_deadline"] == pytest.approx(
+            np.mean([each["missed_by_deadline"] for each in of_each], axis=0), abs=1e-4
+        )
+
+
+def test_settings_that_tuning_chose_are_of_their_loss_and_study_alone(tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(studies, "TUNED", tmp_path)
+    before = {cell.config.loss: cell for cell in planned(tuned=True)[:3]}
+    (tmp_path / "computer-ds-tcn.yaml").write_text(
+        "per_loss: {sal: {losses.sal.peak: 7.0, task.label_after_s: 0.3, optimiser.learning_rate: 0.02}}"
+    )
+    after = {cell.config.loss: cell for cell in planned(tuned=True)[:3]}
+    config = after["sal"].config
+    assert (config.loss_options["peak"], config.task.label_after_s) == (7.0, 0.3)
+    assert config.optimiser.learning_rate == 0.02
+    assert after["ce"].settings == before["ce"].settings
+    assert after["sal"].settings != before["sal"].settings
+    # They compare: what tuning may change is no part of the budget.
+    assert after["sal"].budget == after["ce"].budget
+    assert planned()[2].settings == before["sal"].settings
+
+
 def test_a_line_is_kept_whole_and_a_broken_one_is_named(measured, tmp_path) -> None:
     _, lines = measured
     for line in lines["ce"]:
         append(tmp_path, line)
     assert read_all(tmp_path) == json.loads(json.dumps(lines["ce"]))
-    with (tmp_path / "main-keyword-ds-tcn.jsonl").open("a") as file:
+    with (tmp_path / "main-computer-ds-tcn.jsonl").open("a") as file:
         file.write('{"schema": 1, "st')
-    with pytest.raises(RecordError, match=r"main-keyword-ds-tcn.jsonl:5 is no JSON"):
+    with pytest.raises(RecordError, match=r"main-computer-ds-tcn.jsonl:5 is no JSON"):
         read_all(tmp_path)
 
 
@@ -181,13 +232,15 @@ def test_the_page_has_every_study_and_is_the_same_twice(measured, tmp_path) -> N
     # Cross entropy knows of no anchors.
     assert [cell.config.loss for cell in jitter[:6]].count("ce") == 1
     made += [record(cell, scored_run(cell, 0.7, 2), CONDITIONS, None) for cell in jitter[:10]]
+    # One label in the place of the six that the page has.
+    made = [{**line, "task": "keyword"} for line in made]
     page.write_page(made, tmp_path)
     written = (tmp_path / "evidence.md").read_text()
     page.write_page(made[::-1], tmp_path)
     assert (tmp_path / "evidence.md").read_text() == written
     pictures = {path.name for path in (tmp_path / "pictures").iterdir()}
     assert pictures == {
-        "evidence-frontier-keyword-ds-tcn.png",
+        "evidence-main-keyword-ds-tcn.png",
         "evidence-ablation-peak-scale-keyword-ds-tcn.png",
         "evidence-ablation-jitter-keyword-ds-tcn.png",
     }
@@ -214,8 +267,8 @@ def test_a_plan_trains_once_what_is_the_same_and_goes_seed_by_seed() -> None:
     assert {cell.budget for cell in grid} == {main["ce", 1].budget}
     # Elsewhere it is the same training; with another budget it is not.
     tree = read_studies()
-    moved = cells(tree, "main", [1], ["data=/elsewhere/recordings"])[0]
-    longer = cells(tree, "main", [1], ["data=/elsewhere/recordings", "optimiser.epochs=20"])[0]
+    moved = cells(tree, "untuned", [1], ["data=/elsewhere/recordings"])[0]
+    longer = cells(tree, "untuned", [1], ["data=/elsewhere/recordings", "optimiser.epochs=20"])[0]
     assert (moved.settings, moved.budget) == (main["ce", 1].settings, main["ce", 1].budget)
     assert longer.settings != moved.settings
     assert longer.budget != moved.budget

@@ -10,8 +10,8 @@ from anchorstream.cli.main import main
 from anchorstream.frames import IGNORED
 from anchorstream.losses import temporal_weight
 from anchorstream.report.inspection import inspected_streams, inspection_figure, write_inspection
-from anchorstream.train.config import load_config
 from anchorstream.train.corpus import corpus_of, training_mixer
+from anchorstream.train.recipe import load_config
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ from anchorstream.data.clip import Segment, Stream
 from anchorstream.data.motion import Gesture, MotionSettings, SimulatedMotion, draw_wearer
 from anchorstream.frames import FrameClock
 from anchorstream.tasks import TASKS, TriggerTask
-from anchorstream.train.config import load_config
+from anchorstream.train.recipe import load_config
 
 PAGE = (Path(__file__).parents[2] / "docs" / "tasks.md").read_text(encoding="utf-8")
 CHARACTER_S = 0.1

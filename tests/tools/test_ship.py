@@ -41,7 +41,7 @@ def test_a_training_is_the_same_on_the_same_machine_and_its_command_is_that_of_t
     program, command, recipe, *overrides = shlex.split(model.command(1))
     assert (program, command) == ("anchorstream", "train")
     assert command in COMMANDS
-    from anchorstream.train.config import load_config
+    from anchorstream.train.recipe import load_config
 
     assert load_config(ROOT / recipe, overrides) == config
 

@@ -10,8 +10,10 @@ from anchorstream.losses import StreamingAnchorLoss
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.registry import MODELS
 from anchorstream.tasks import KeywordTask
-from anchorstream.train.config import ConfigError, OptimiserConfig, load_config
+from anchorstream.train.config import OptimiserConfig
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.engine import DetectorTraining
+from anchorstream.train.recipe import load_config
 from anchorstream.train.streams import EpochSampler, TrainingStreams, training_loader
 
 ROWS = 3

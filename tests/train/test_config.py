@@ -3,7 +3,9 @@ import torch
 
 from anchorstream.models.registry import MODELS
 from anchorstream.tasks import KeywordTask, SpeechOnsetTask
-from anchorstream.train.config import Config, ConfigError, load_config, shipped_recipes
+from anchorstream.train.config import Config
+from anchorstream.train.config_error import ConfigError
+from anchorstream.train.recipe import load_config, shipped_recipes
 
 
 def test_the_shipped_recipe_loads_and_overrides_reach_it() -> None:

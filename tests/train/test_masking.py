@@ -10,8 +10,10 @@ from anchorstream.data.clip import Clip
 from anchorstream.data.mix import MixSettings, StreamMixer
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.tasks import KeywordTask
-from anchorstream.train.config import ConfigError, OptimiserConfig, load_config
+from anchorstream.train.config import OptimiserConfig
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.engine import DetectorTraining
+from anchorstream.train.recipe import load_config
 from anchorstream.train.scoring import FeatureStreams
 from anchorstream.train.streams import EpochSampler, TrainingStreams, training_loader
 

@@ -18,9 +18,10 @@ from anchorstream.metrics import PosteriorStream, match
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.report.inspection import inspected_streams
 from anchorstream.runtime import Detector
-from anchorstream.train.config import ConfigError, load_config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import corpus_of, scored_streams
 from anchorstream.train.engine import DetectorTraining, untrained_detector
+from anchorstream.train.recipe import load_config
 from anchorstream.train.scoring import FeatureStreams
 from anchorstream.train.training import train
 

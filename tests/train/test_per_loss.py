@@ -2,8 +2,9 @@
 
 import pytest
 
-from anchorstream.train.config import ConfigError, load_config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.per_loss import read_per_loss
+from anchorstream.train.recipe import load_config
 
 RECIPE = """
 per_loss:

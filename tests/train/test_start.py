@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 
 from anchorstream import shipped
 from anchorstream.models.weights import read_weights, write_weights
-from anchorstream.train.config import ConfigError
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.engine import untrained_detector
 from anchorstream.train.run import open_run
 from anchorstream.train.start import begin_with

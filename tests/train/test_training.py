@@ -11,7 +11,8 @@ import torch
 from safetensors.torch import load_file
 
 from anchorstream.train.callbacks import read_progress
-from anchorstream.train.config import Config, ConfigError
+from anchorstream.train.config import Config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.run import open_run
 from anchorstream.train.training import train
 

@@ -10,7 +10,8 @@ from pathlib import Path
 import yaml
 
 from anchorstream.compare.plan import Trial
-from anchorstream.train.config import Config, load_config
+from anchorstream.train.config import Config
+from anchorstream.train.recipe import load_config
 
 HERE = Path(__file__).parent
 PLAN = HERE / "models.yaml"

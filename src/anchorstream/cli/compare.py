@@ -113,7 +113,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Compares, or prints what was compared before."""
     from anchorstream.compare.results import contests, read_results
-    from anchorstream.train.config import ConfigError
+    from anchorstream.train.config_error import ConfigError
 
     if args.files:
         # Words after the files are files too: argparse cannot know where they end.

@@ -138,7 +138,7 @@ def run(args: argparse.Namespace) -> int:
 def _subject(args: argparse.Namespace) -> Subject:
     from anchorstream.compare.plan import load_subject
     from anchorstream.tasks import TASKS
-    from anchorstream.train.config import ConfigError
+    from anchorstream.train.config_error import ConfigError
 
     if args.task not in TASKS:
         raise ConfigError(f"there is no task {args.task!r}; --task takes one of {', '.join(TASKS)}")

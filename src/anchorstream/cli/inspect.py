@@ -33,8 +33,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Mixes the streams that a training begins with, and draws them."""
     from anchorstream.report.inspection import inspected_streams, picture_file, write_inspection
-    from anchorstream.train.config import ConfigError, load_config
+    from anchorstream.train.config_error import ConfigError
     from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.recipe import load_config
 
     if args.streams < 1:
         raise ConfigError(f"--streams must be at least 1, got {args.streams}")

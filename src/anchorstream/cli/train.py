@@ -48,7 +48,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Trains, and says what came of it."""
-    from anchorstream.train.config import load_config
+    from anchorstream.train.recipe import load_config
     from anchorstream.train.training import train
 
     overrides = list(args.overrides)

@@ -69,8 +69,8 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare.study import open_storage, open_studies
     from anchorstream.compare.tuned_files import write_tuned
     from anchorstream.compare.tuning import result_of, tune
-    from anchorstream.train.config import load_config
     from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.recipe import load_config
 
     chosen = args.losses or [load_config(args.recipe, args.overrides).loss]
     subject = load_subject(args.recipe, args.overrides, chosen)

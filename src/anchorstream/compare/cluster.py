@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorstream.compare.launch import Training, command
-from anchorstream.train.config import ConfigError
+from anchorstream.train.config_error import ConfigError
 
 
 class RayTasks:

@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from anchorstream.models.presets import PRESETS
-from anchorstream.train.config import Config, ConfigError, ModelConfig, load_config
+from anchorstream.train.config import Config, ModelConfig
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.per_loss import OF_THE_STEP, PerLoss
+from anchorstream.train.recipe import load_config
 from anchorstream.train.run import CHECKPOINT_FOLDER, CONFIG_FILE, SUMMARY_FILE
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from anchorstream import losses
-from anchorstream.train.config import Config, ConfigError
+from anchorstream.train.config import Config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.engine import untrained_detector
 
 _LEARNING_RATE = (1e-3, 5e-2)

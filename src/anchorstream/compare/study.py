@@ -14,7 +14,8 @@ from optuna.trial import TrialState
 
 from anchorstream.compare.plan import Subject
 from anchorstream.compare.search_space import search_space
-from anchorstream.train.config import Config, ConfigError
+from anchorstream.train.config import Config
+from anchorstream.train.config_error import ConfigError
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage

@@ -20,7 +20,7 @@ from anchorstream.export.litert import export_litert
 from anchorstream.export.onnx import export_onnx
 from anchorstream.export.parity import check_parity
 from anchorstream.export.speech import DRAWN, speech_of
-from anchorstream.train.config import ConfigError
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.run import DATA_FILE, Run
 
 Target = Literal["onnx", "litert", "executorch"]

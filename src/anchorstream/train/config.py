@@ -1,16 +1,13 @@
-"""One typed configuration for a run: a recipe file, then overrides; every error is reported at once."""
+"""One typed configuration for a run."""
 
 from __future__ import annotations
 
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
-from importlib import resources
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Union
 
 import torch
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from anchorstream import losses
 from anchorstream.data.augment import AugmentSettings
@@ -20,10 +17,7 @@ from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.outputs import Outputs, logit_count, loss_inputs
 from anchorstream.models.registry import MODELS, build_model
 from anchorstream.tasks import DEFAULT_TASK, TASKS, Task
-from anchorstream.train.config_error import ConfigError
-from anchorstream.train.per_loss import PerLoss, check_per_loss, foreign_keys
-
-__all__ = ["SYNTHETIC", "Config", "ConfigError", "load_config", "shipped_recipes"]
+from anchorstream.train.config_error import did_you_mean
 
 #: The value of ``data`` that stands for synthetic speech made in memory.
 SYNTHETIC = "synthetic"
@@ -222,136 +216,17 @@ class Config(_Section):
         return str(yaml.safe_dump(self.model_dump(mode="json"), sort_keys=False, allow_unicode=True))
 
 
-def shipped_recipes() -> list[str]:
-    """The names of the recipes that come with the package."""
-    folder = resources.files("anchorstream") / "recipes"
-    return sorted(
-        entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml")
-    )
-
-
-def load_config(recipe: str | Path, overrides: Sequence[str] = (), tuned: PerLoss | None = None) -> Config:
-    """Reads a recipe, applies ``key=value`` overrides, and validates the whole.
-
-    What the recipe has in ``per_loss`` for its loss is applied too, where no override says otherwise.
-
-    Args:
-        recipe: a YAML file, or the name of a recipe that comes with the package, such as ``keyword``.
-        overrides: ``section.key=value``, the value as YAML, such as ``optimiser.epochs=5`` or
-            ``task.keywords=[alexa]``.
-        tuned: what stands in the place of the recipe's ``per_loss``, as :func:`read_per_loss` gives it.
-
-    Raises:
-        ConfigError: listing every unknown key, wrong type and value out of range.
-    """
-    tree = _read_recipe(recipe)
-    problems, given = [], set()
-    for override in overrides:
-        key, separator, text = override.partition("=")
-        if not separator or not key:
-            problems.append(f"{override!r}: an override reads key=value, such as optimiser.epochs=5")
-            continue
-        try:
-            _assign(tree, key.split("."), yaml.safe_load(text))
-            given.add(key)
-        except (yaml.YAMLError, ConfigError) as error:
-            problems.append(f"{override!r}: {error}")
-    per_loss = tree.pop("per_loss", None)
-    try:
-        per_loss = check_per_loss(per_loss if tuned is None else tuned)
-        problems.extend(foreign_keys(per_loss, _task_name(tree)))
-        for key, value in per_loss.get(
-            str(tree.get("loss", Config.model_fields["loss"].default)), {}
-        ).items():
-            if not any(key == other or key.startswith(f"{other}.") for other in given):
-                _assign(tree, key.split("."), value)
-    except ConfigError as error:
-        problems.extend(error.problems)
-    try:
-        config = Config.model_validate(tree)
-    except ValidationError as error:
-        problems.extend(_describe(error))
-        config = None
-    if problems or config is None:
-        listed = "\n".join(f"  - {problem}" for problem in problems)
-        raise ConfigError(f"the configuration ({recipe}) has {len(problems)} error(s):\n{listed}", problems)
-    return config
-
-
-def _read_recipe(recipe: str | Path) -> dict[str, Any]:
-    path = Path(recipe)
-    if path.is_file():
-        text = path.read_text(encoding="utf-8")
-    elif str(recipe) in shipped_recipes():
-        text = (resources.files("anchorstream") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
-    else:
-        known = ", ".join(shipped_recipes())
-        raise ConfigError(
-            f"no recipe {str(recipe)!r}: expected a YAML file or one of the shipped recipes ({known})"
-        )
-    try:
-        tree = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{recipe} is no valid YAML: {error}") from error
-    if tree is None:
-        return {}
-    if not isinstance(tree, dict):
-        raise ConfigError(f"{recipe} must hold keys and values, it holds a {type(tree).__name__}")
-    return tree
-
-
-def _task_name(tree: Mapping[str, Any]) -> str:
-    task = tree.get("task")
-    return str(task.get("name", DEFAULT_TASK)) if isinstance(task, Mapping) else DEFAULT_TASK
-
-
-def _assign(tree: dict[str, Any], keys: Sequence[str], value: object) -> None:
-    for key in keys[:-1]:
-        branch = tree.setdefault(key, {})
-        if not isinstance(branch, dict):
-            raise ConfigError(f"{key} is a single value and has no key {keys[-1]!r}")
-        tree = branch
-    tree[keys[-1]] = value
-
-
 def _refuse_unknown(value: object, kind: type[Any]) -> object:
     """A dataclass would pass over keys that it does not know; a misspelt option must not vanish."""
     if isinstance(value, Mapping):
         known = kind.__dataclass_fields__
         unknown = [str(key) for key in value if key not in known]
         if unknown:
-            raise ValueError("; ".join(f"unknown key {key!r}{_hint(key, known)}" for key in unknown))
+            raise ValueError("; ".join(f"unknown key {key!r}{did_you_mean(key, known)}" for key in unknown))
     return value
 
 
 def _one_of(name: str, known: Mapping[str, Any] | Sequence[str], what: str) -> str:
     if name not in known:
-        raise ValueError(f"unknown {what} {name!r}{_hint(name, known)}")
+        raise ValueError(f"unknown {what} {name!r}{did_you_mean(name, known)}")
     return name
-
-
-def _hint(name: str, known: Mapping[str, Any] | Sequence[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1)
-    return f" (did you mean {close[0]!r}?)" if close else f" (known: {', '.join(known)})"
-
-
-def _describe(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors(include_url=False):
-        first, *below = problem["loc"] or ("the recipe",)
-        # Under `task`, pydantic puts the one that was chosen.
-        below = below[1:] if first == "task" and below[:1] and below[0] in TASKS else below
-        where = ".".join(map(str, [first, *below]))
-        if problem["type"] == "extra_forbidden":
-            yield f"{where}: unknown key{_hint(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
-        else:
-            given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
-            yield f"{where}: {problem['msg'].removeprefix('Value error, ')}{given}"
-
-
-def _keys_beside(location: tuple[int | str, ...]) -> list[str]:
-    section: type[BaseModel] = Config
-    for part in location[:-1]:
-        kind = section.model_fields[str(part)].annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            section = kind
-    return list(section.model_fields)

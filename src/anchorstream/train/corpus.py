@@ -18,7 +18,8 @@ from anchorstream.data.motion.worn import Modality, without
 from anchorstream.data.rooms import make_rooms
 from anchorstream.data.thinning import thinned
 from anchorstream.data.utterance import HALVES, half_in
-from anchorstream.train.config import SYNTHETIC, Config, ConfigError
+from anchorstream.train.config import SYNTHETIC, Config
+from anchorstream.train.config_error import ConfigError
 
 Progress = Callable[[int, int], None]
 

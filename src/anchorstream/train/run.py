@@ -10,7 +10,8 @@ from typing import Any
 from anchorstream.decode import DecoderSettings
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.callbacks import read_progress
-from anchorstream.train.config import Config, load_config
+from anchorstream.train.config import Config
+from anchorstream.train.recipe import load_config
 
 CONFIG_FILE = "config.yaml"
 DATA_FILE = "data.json"

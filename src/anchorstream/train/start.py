@@ -11,7 +11,7 @@ from typing import Any
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.weights import read_weights
 from anchorstream.shipped import UnknownModelError, weights_path
-from anchorstream.train.config import ConfigError
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.run import CONFIG_FILE, open_run, write_beside
 
 #: Within a run's folder.

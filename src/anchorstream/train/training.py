@@ -23,9 +23,11 @@ from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.cached_streams import cached_streams, labels_apart
 from anchorstream.train.callbacks import DevScore, ProgressFile, read_progress
-from anchorstream.train.config import Config, ConfigError, load_config
+from anchorstream.train.config import Config
+from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
 from anchorstream.train.engine import DetectorTraining, untrained_detector
+from anchorstream.train.recipe import load_config
 from anchorstream.train.run import (
     CHECKPOINT_FOLDER,
     CONFIG_FILE,
