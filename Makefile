@@ -8,8 +8,10 @@ STAMP := .venv/.installed
 demo: $(STAMP)
 	$(BIN)/anchorstream demo --out runs/demo
 
+# A process for each core, of which each starts torch once: more than four would cost memory rather than save time.
+# A process that has nothing left takes tests of another one; the tests of a file stay together until then.
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses logical --maxprocesses 4 --dist worksteal
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

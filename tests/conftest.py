@@ -11,6 +11,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import soundfile
+from hypothesis import settings
 
 import tiny_model
 from anchorstream.shipped import lookup
@@ -19,6 +20,10 @@ from anchorstream.train.recipe import load_config
 from shipped_card import card_of
 
 RATE_HZ = 16_000
+
+# Tests run beside each other: how long an example takes says nothing about the code.
+settings.register_profile("side by side", settings.default, deadline=None)
+settings.load_profile("side by side")
 
 
 def tone(from_hz: float, to_hz: float, rng: np.random.Generator) -> np.ndarray:

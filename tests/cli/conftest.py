@@ -28,6 +28,12 @@ def sound(tmp_path):
 
 
 @pytest.fixture
+def few_examples(monkeypatch):
+    """Reports with few examples: coding their sound and drawing them is much of the time of a report."""
+    monkeypatch.setattr("anchorstream.report.page._EXAMPLES_AT_MOST", 12)
+
+
+@pytest.fixture
 def cli(capsys):
     """Runs the command line in this process."""
 

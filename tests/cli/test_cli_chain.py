@@ -12,6 +12,8 @@ from anchorstream.cli.main import main
 from anchorstream.data.audio import read_audio
 from anchorstream.train.run import open_run
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 BUDGET = [
     "rooms=2",
     "mix.length_s=5",

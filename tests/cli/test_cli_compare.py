@@ -10,6 +10,8 @@ from anchorstream.cli.main import main
 from anchorstream.compare.results import read_results
 from child_processes import kill_once_there, wait_until_gone
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 BUDGET = [
     "task.keywords=[rising]",
     "rooms=2",

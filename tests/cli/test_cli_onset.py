@@ -10,6 +10,8 @@ import soundfile
 
 from anchorstream.cli.main import main
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 RATE_HZ = 16_000
 BUDGET = [
     "rooms=2",

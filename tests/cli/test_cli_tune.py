@@ -14,6 +14,8 @@ from anchorstream.data.folder import scan_folder
 from anchorstream.data.manifest import write_manifest
 from child_processes import kill_once_there, wait_until_gone
 
+pytestmark = pytest.mark.usefixtures("few_examples")
+
 BUDGET = [
     "task.keywords=[rising]",
     "rooms=2",

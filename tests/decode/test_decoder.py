@@ -171,9 +171,10 @@ def test_the_time_does_not_drift_over_days():
 def test_an_hour_decodes_in_well_under_a_second():
     posteriors = np.random.default_rng(0).random((360_000, 1)).astype(np.float32)
     decoder = Decoder(DecoderSettings(0.5, smoothing_s=0.1), ["yes"], CLOCK)
-    begin = time.perf_counter()
+    # Of this process alone: what else the machine does is no fault of the code.
+    begin = time.process_time()
     decoder.push(posteriors)
-    assert time.perf_counter() - begin < 1.0
+    assert time.process_time() - begin < 1.0
 
 
 @pytest.mark.parametrize("shape", [(3,), (3, 1), (3, 3), (1, 3, 2)])

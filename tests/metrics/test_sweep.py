@@ -317,9 +317,10 @@ def test_exposure_leaves_out_the_windows_of_this_label_alone():
 
 def test_an_hour_at_two_hundred_thresholds_takes_well_under_three_seconds():
     stream = random_stream(0, frames=360_000, events=300)
-    begin = time.perf_counter()
+    # Of this process alone: what else the machine does is no fault of the code.
+    begin = time.process_time()
     curve = sweep([stream], "yes", DecoderSettings(smoothing_s=0.05), WINDOW, np.linspace(0.001, 1, 200))
-    assert time.perf_counter() - begin < 3
+    assert time.process_time() - begin < 3
     assert len(curve.thresholds) >= 200
 
 
