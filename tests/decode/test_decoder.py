@@ -156,6 +156,16 @@ def test_nan_is_silence_and_is_forgotten():
     assert decoder.push(column(math.nan, math.nan, 1, 1)) == [Detection(0.04, "yes", 1.0)]
 
 
+@pytest.mark.parametrize("frames", [1, 40])
+def test_what_becomes_of_the_callers_array_changes_nothing(frames):
+    decoder = Decoder(DecoderSettings(threshold=0.5, smoothing_s=2.0), ["yes"], FrameClock(hop_s=1.0))
+    chunk = np.full((frames, 1), 0.2, dtype=np.float32)
+    assert decoder.push(chunk) == []
+    chunk[:] = 0.9
+    # (0.2 + 0.6) / 2 does not reach 0.5, (0.9 + 0.6) / 2 would.
+    assert decoder.push(column(0.6)) == []
+
+
 def test_detections_of_all_labels_come_in_order_of_time():
     posteriors = np.array([[0.0, 1.0], [1.0, 0.0]])
     detections = Decoder(DecoderSettings(), ["a", "b"], CLOCK).push(posteriors)

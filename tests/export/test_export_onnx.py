@@ -75,6 +75,19 @@ def test_the_file_is_plain_opset_20_and_names_no_path(exported):
     assert b".py" not in path.read_bytes()
 
 
+def test_the_graph_computes_no_shapes_and_has_products_for_pointwise_convolutions(exported):
+    """What makes a call of one hop cheap: every operator costs about the same, whatever it does."""
+    _, path = exported
+    graph = onnx.load(path).graph
+    kinds = {node.op_type for node in graph.node}
+    assert kinds.isdisjoint({"Shape", "Gather", "Range", "Expand"})
+    weights = {tensor.name: list(tensor.dims) for tensor in graph.initializer}
+    kernels = [weights[node.input[1]] for node in graph.node if node.op_type == "Conv"]
+    assert all(kernel[1] == 1 or kernel[2:] != [1, 1] for kernel in kernels)
+    slices = {node.output[0]: node for node in graph.node if node.op_type == "Slice"}
+    assert not any(node.input[0] in slices for node in slices.values())
+
+
 @torch.no_grad()
 def test_an_unseen_size_of_call_gives_the_posteriors_of_the_network(exported):
     detector, path = exported

@@ -132,11 +132,14 @@ def test_channels_that_do_not_divide_go_to_the_first_kernel_sizes():
     network = build_model("mixednet", bands=4, classes=2, first_channels=7, kernel_sizes=[[2, 3, 4]])
     shapes = {name: tuple(tensor.shape) for name, tensor in network.init_state(1).items()}
     assert shapes == {
-        "first_tail": (1, 4, 1, 2),
-        "block0_tail0": (1, 3, 1, 1),
-        "block0_tail1": (1, 2, 1, 2),
-        "block0_tail2": (1, 2, 1, 3),
+        "first_tail": (1, 1, 2, 4),
+        "block0_tail": (1, 1, 3, 7),
     }
+    assert [tuple(one.weight.shape) for one in network.blocks[0].depthwise] == [
+        (3, 1, 1, 2),
+        (2, 1, 1, 3),
+        (2, 1, 1, 4),
+    ]
 
 
 @torch.no_grad()

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from anchorstream.decode.crossings import crossings
 from anchorstream.decode.settings import DecoderSettings
 from anchorstream.decode.smoothing import finite, smooth_after
 from anchorstream.frames import FrameClock
+
+# Up to so many numbers Python compares faster than numpy is called.
+_FEW = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +93,7 @@ class Decoder:
         Raises:
             ValueError: if the shape is not (T, K).
         """
-        chunk = np.asarray(posteriors, dtype=np.float64)
+        chunk = np.asarray(posteriors)
         if chunk.ndim != 2 or chunk.shape[1] != len(self.labels):
             raise ValueError(
                 f"posteriors must have shape (frames, {len(self.labels)}) for labels {list(self.labels)}, "
@@ -100,6 +104,7 @@ class Decoder:
         if self._is_quiet(chunk):
             self._keep(chunk)
             return []
+        # From here on in float64, whatever it came in.
         chunk = finite(chunk)
         smoothed = smooth_after(chunk, self._smoothing_frames, self._history, self._frame)
 
@@ -117,19 +122,19 @@ class Decoder:
         self._keep(chunk)
         return detections
 
-    def _is_quiet(self, chunk: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> bool:
+    def _is_quiet(self, chunk: NDArray[Any]) -> bool:
         """Whether nothing can fire and no label waits to be released: nearly always, and then nearly nothing to do."""
         before = self._quiet_frames
-        # What is not finite is in no range.
-        quiet = np.minimum.reduce(chunk, axis=None) >= 0 and (
-            np.maximum.reduce(chunk, axis=None) < self._quiet_below
-        )
+        quiet = _all_below(chunk, self._quiet_below)
         self._quiet_frames = before + len(chunk) if quiet else 0
-        return bool(quiet) and before >= self._smoothing_frames - 1 and all(self._released)
+        return quiet and before >= self._smoothing_frames - 1 and False not in self._released
 
-    def _keep(self, chunk: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> None:
-        if self._smoothing_frames > 1:
-            self._history = np.concatenate([self._history, chunk])[-(self._smoothing_frames - 1) :]
+    def _keep(self, chunk: NDArray[Any]) -> None:
+        kept = self._smoothing_frames - 1
+        if kept:
+            last = chunk if len(chunk) >= kept else np.concatenate([self._history, chunk])
+            # A copy: the array is the caller's.
+            self._history = last[-kept:].copy()
         self._frame += len(chunk)
 
     def _fire(self, smoothed: np.ndarray[tuple[int], np.dtype[np.float64]], index: int) -> list[int]:
@@ -160,3 +165,15 @@ class Decoder:
         self._released[index] = len(long_enough) > 0
         self._low_frames[index] = 0 if self._released[index] else int(runs[-1])
         return int(edges[long_enough[0]]) + self._release_frames if self._released[index] else None
+
+
+def _all_below(values: NDArray[Any], limit: float) -> bool:
+    """Whether all are in [0, limit); what is not finite is in no range."""
+    if values.size > _FEW:
+        return bool(
+            np.minimum.reduce(values, axis=None) >= 0 and np.maximum.reduce(values, axis=None) < limit
+        )
+    for value in values.ravel().tolist():  # noqa: SIM110 - a generator takes twice as long
+        if not 0 <= value < limit:
+            return False
+    return True

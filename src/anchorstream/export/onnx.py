@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from anchorstream.decode import DecoderSettings
 from anchorstream.export.contract import contract_of
 from anchorstream.export.file import frozen, write_checked
+from anchorstream.export.onnx_graph import simplify
 from anchorstream.export.parity import check_parity
 from anchorstream.export.recurrent import OnnxGRU, OnnxLSTM
 from anchorstream.models.detector import StreamingDetector
@@ -127,49 +128,11 @@ def _model_proto(detector: StreamingDetector) -> onnx.ModelProto:
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program; expected torch >= 2.5 with onnxscript")
     model = program.model_proto
-    _fix_shapes(model.graph)
+    simplify(model.graph)
     _strip_notes(model)
     # It names the frames after an expression of its own.
     model.graph.output[0].type.tensor_type.shape.dim[1].dim_param = "hops"
     return model
-
-
-def _fix_shapes(graph: onnx.GraphProto) -> None:
-    """Gives each ``Reshape`` a constant shape: the exporter computes them, by up to ten nodes."""
-    sizes = {
-        value.name: [size.dim_param or size.dim_value for size in value.type.tensor_type.shape.dim]
-        for value in (*graph.input, *graph.output, *graph.value_info)
-    }
-    for node in graph.node:
-        if node.op_type != "Reshape" or not {node.input[0], node.output[0]} <= set(sizes):
-            continue
-        before, after = sizes[node.input[0]], sizes[node.output[0]]
-        # 0 is the size of the same axis before, -1 what is left over.
-        same = [axis < len(before) and before[axis] == size for axis, size in enumerate(after)]
-        shape = [
-            size if isinstance(size, int) else 0 if kept else -1
-            for size, kept in zip(after, same, strict=True)
-        ]
-        if shape.count(-1) > 1:
-            continue
-        constant = onnx.numpy_helper.from_array(np.array(shape, dtype=np.int64), f"{node.output[0]}_shape")
-        graph.initializer.append(constant)
-        node.input[1] = constant.name
-        # Otherwise 0 is a size of 0.
-        del node.attribute[:]
-    _drop_unused(graph)
-
-
-def _drop_unused(graph: onnx.GraphProto) -> None:
-    """Removes nodes and constants that no output depends on."""
-    used = {output.name for output in graph.output}
-    for node in reversed(list(graph.node)):
-        if used.isdisjoint(node.output):
-            graph.node.remove(node)
-        else:
-            used.update(node.input)
-    for constant in [tensor for tensor in graph.initializer if tensor.name not in used]:
-        graph.initializer.remove(constant)
 
 
 def _strip_notes(model: onnx.ModelProto) -> None:

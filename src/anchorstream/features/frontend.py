@@ -92,7 +92,7 @@ class LogMel(nn.Module):
             )
         signal = torch.cat((state[PCM_TAIL], pcm), dim=1)
         tail = state[PCM_TAIL].shape[1]
-        return self._by_products(signal), {PCM_TAIL: signal[:, -tail:] if tail else signal[:, :0]}
+        return self._by_products(signal, pcm), {PCM_TAIL: signal[:, -tail:] if tail else signal[:, :0]}
 
     def forward(self, pcm: Tensor) -> Tensor:
         """The features of whole signals.
@@ -138,20 +138,20 @@ class LogMel(nn.Module):
         spectrum = torch.fft.rfft(frames * self.window)
         return self._log((spectrum.real.square() + spectrum.imag.square()) @ self.mel)
 
-    def _by_products(self, signal: Tensor) -> Tensor:
-        """(B, tail + n * hop_samples) to (B, n, bands), by operators that every target of an export has."""
+    def _by_products(self, signal: Tensor, pcm: Tensor) -> Tensor:
+        """(B, tail + n * hop_samples), which ends with ``pcm``, to (B, n, bands), by operators of every export."""
         older = self._hops_per_frame - 1
         rows_per_hop = self.settings.hop_samples // self._columns
-        # (B, columns, hops, rows of a hop); frames first is slower for many streams.
-        hops = signal.reshape(signal.shape[0], -1, rows_per_hop, self._columns).permute(0, 3, 1, 2)
+        # (B, hops, rows of a hop, columns): samples in the order in which they come.
+        hops, newest = (x.reshape(x.shape[0], -1, rows_per_hop, self._columns) for x in (signal, pcm))
         # The hops of each frame side by side. The slices end before the last hops, counted from the end, so
         # that an exported graph needs no arithmetic on shapes.
-        by_age = [hops[:, :, age : age - older or None] for age in range(older + 1)]
-        by_age[0] = by_age[0][..., self._hops_per_frame * rows_per_hop - self._rows :]
-        frames = torch.cat(by_age, dim=-1)
-        turned = ((frames * self.step_window) @ self.along_rows) * self.turn
-        # (B, columns, n, P * parts) to (B, n, P, columns * parts)
-        by_bin = turned.reshape(*turned.shape[:3], self._rows // 2 + 1, -1).permute(0, 2, 3, 1, 4).flatten(3)
+        by_age = [*(hops[:, age : age - older] for age in range(older)), newest]
+        by_age[0] = by_age[0][:, :, self._hops_per_frame * rows_per_hop - self._rows :]
+        frames = torch.cat(by_age, dim=2)
+        turned = (self.along_rows @ (frames * self.step_window)) * self.turn
+        # (B, n, P * parts, columns) to (B, n, P, parts * columns)
+        by_bin = turned.reshape(*turned.shape[:2], self._rows // 2 + 1, -1)
         real, imaginary = by_bin @ self.real, by_bin @ self.imaginary
         power = (real * real + imaginary * imaginary).flatten(2)
         return self._log(power @ self.step_mel)

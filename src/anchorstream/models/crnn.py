@@ -17,7 +17,7 @@ from anchorstream.models.streaming import State
 class CRNN(FrameNetwork):
     """The blocks of the depthwise-separable TCN over a few tenths of a second, one GRU layer, a linear head.
 
-    The state is the end of each block's input, (B, C, 1, (kernel_size - 1) * dilation), and ``hidden`` of the
+    The state is the end of each block's input, (B, 1, (kernel_size - 1) * dilation, C), and ``hidden`` of the
     GRU, (B, 1, units), all zeros at the start of a stream.
 
     Args:

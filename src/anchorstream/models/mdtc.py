@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from anchorstream.models.network import FrameNetwork, detection_head
-from anchorstream.models.separable import CausalDepthwise, Pointwise, to_frames, to_image, zero_frames
+from anchorstream.models.separable import CausalDepthwise, Pointwise, to_frames, to_image
 from anchorstream.models.streaming import State
 
 
@@ -20,7 +20,7 @@ class MDTC(FrameNetwork):
     is that of ``mdtc`` in wekws (its small size is the default here), but for the biases of convolutions that a
     normalisation follows, which it would take away again.
 
-    The state of a block is the end of its input, (B, C, 1, (kernel_size - 1) * dilation), zeros at the start of
+    The state of a block is the end of its input, (B, 1, (kernel_size - 1) * dilation, C), zeros at the start of
     a stream. Block 0 is the one on the features.
 
     Args:
@@ -88,7 +88,7 @@ class MDTC(FrameNetwork):
         like, before = self.head.weight, self.kernel_size - 1
         tails = [(self.bands, before), *[(self.channels, before * d) for d in self.dilations] * self.stacks]
         return {
-            f"block{index}_tail": zero_frames(like, batch, channels, frames)
+            f"block{index}_tail": like.new_zeros(batch, 1, frames, channels)
             for index, (channels, frames) in enumerate(tails)
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import torch
 import torch.nn.functional as F
@@ -13,10 +13,10 @@ from anchorstream.models.network import FrameNetwork, detection_head
 from anchorstream.models.separable import (
     CausalDepthwise,
     Pointwise,
+    after_tail,
     channels_last,
     to_frames,
     to_image,
-    zero_frames,
 )
 from anchorstream.models.streaming import State
 
@@ -27,9 +27,8 @@ class MixedNet(FrameNetwork):
     With the default stride it decides once in three frames of features, every 30 ms, and all behind its first
     convolution runs a third as often. Output ``t`` depends on the frames up to ``stride * (t + 1) - 1``.
 
-    The state is the end of the normalised features, ``first_tail`` (B, bands, 1, first_kernel_size - stride),
-    and for each kernel size of each block the end of its input, (B, C, 1, kernel_size - 1), zeros at the start
-    of a stream.
+    The state is the end of the normalised features, ``first_tail`` (B, 1, first_kernel_size - stride, bands),
+    and for each block the end of its input, (B, 1, largest kernel size - 1, C), zeros at the start of a stream.
 
     Args:
         bands: features of a frame.
@@ -81,10 +80,6 @@ class MixedNet(FrameNetwork):
         self.stride, self.kernel_sizes = stride, kernel_sizes
         self.first_channels, self.first_kernel_size = first_channels, first_kernel_size
         self.channels, self._widths = channels, widths
-        self._tail_names = [
-            [f"block{index}_tail{part}" for part in range(len(sizes))]
-            for index, sizes in enumerate(kernel_sizes)
-        ]
         self.first = channels_last(
             nn.Conv2d(bands, first_channels, (1, first_kernel_size), stride=(1, stride), bias=False)
         )
@@ -114,22 +109,21 @@ class MixedNet(FrameNetwork):
     def init_state(self, batch: int) -> State:
         """Zeros for the first convolution and for every block."""
         like = self.head.weight
-        first = zero_frames(like, batch, self.bands, self.first_kernel_size - self.stride)
-        tails = {
-            name: zero_frames(like, batch, share, size - 1)
-            for names, width, sizes in zip(self._tail_names, self._widths, self.kernel_sizes, strict=True)
-            for name, share, size in zip(names, _shares(width, len(sizes)), sizes, strict=True)
+        return {
+            "first_tail": like.new_zeros(batch, 1, self.first_kernel_size - self.stride, self.bands),
+            **{
+                f"block{index}_tail": like.new_zeros(batch, 1, max(sizes) - 1, width)
+                for index, (width, sizes) in enumerate(zip(self._widths, self.kernel_sizes, strict=True))
+            },
         }
-        return {"first_tail": first, **tails}
 
     def _run(self, x: Tensor, state: State, *, whole: bool) -> tuple[Tensor, State]:
-        tail = state["first_tail"]
-        joined = torch.cat((tail, to_image(self.normalise(x))), dim=3)
-        after: State = {"first_tail": joined[..., joined.shape[3] - tail.shape[3] :]}
+        after: State = {}
+        joined, after["first_tail"] = after_tail(to_image(self.normalise(x)), state["first_tail"])
         hidden = F.relu(self.first_norm(self.first(joined)))
-        for names, block in zip(self._tail_names, self.blocks, strict=True):
-            hidden, tails = block(hidden, [state[name] for name in names], whole)
-            after.update(zip(names, tails, strict=True))
+        for index, block in enumerate(self.blocks):
+            name = f"block{index}_tail"
+            hidden, after[name] = block(hidden, state[name], whole)
         logits: Tensor = self.head(to_frames(hidden))
         return logits, after
 
@@ -142,7 +136,7 @@ class _Block(nn.Module):
 
     def __init__(self, inputs: int, channels: int, kernel_sizes: Sequence[int]) -> None:
         super().__init__()
-        self.shares = _shares(inputs, len(kernel_sizes))
+        self.shares, self._taps = _shares(inputs, len(kernel_sizes)), max(kernel_sizes)
         self.depthwise = nn.ModuleList(
             CausalDepthwise(share, size) for share, size in zip(self.shares, kernel_sizes, strict=True)
         )
@@ -150,17 +144,32 @@ class _Block(nn.Module):
         self.norm = nn.BatchNorm2d(channels)
         self.residual = inputs == channels
 
-    def forward(self, x: Tensor, tails: list[Tensor], whole: bool) -> tuple[Tensor, list[Tensor]]:
-        """Runs (B, inputs, 1, T) after ``tails`` and returns (B, channels, 1, T) and the tails after them."""
-        # A split into one part is none; litert-torch 0.10 cannot convert one.
-        parts = torch.split(x, self.shares, dim=1) if len(self.shares) > 1 else (x,)
-        mixed = [
-            depthwise(part, tail, whole)
-            for depthwise, part, tail in zip(self.depthwise, parts, tails, strict=True)
-        ]
-        convolved = torch.cat([part for part, _ in mixed], dim=1)
+    def forward(self, x: Tensor, tail: Tensor, whole: bool) -> tuple[Tensor, Tensor]:
+        """Runs (B, inputs, 1, T) after ``tail`` and returns (B, channels, 1, T) and the tail after them."""
+        joined, tail = after_tail(x, tail)
+        convolved = self._by_shares(joined, x.shape[3]) if whole else self._at_once(joined)
         hidden = F.relu(self.norm(self.pointwise(convolved)))
-        return hidden + x if self.residual else hidden, [tail for _, tail in mixed]
+        return hidden + x if self.residual else hidden, tail
+
+    def _convolutions(self) -> list[CausalDepthwise]:
+        return cast("list[CausalDepthwise]", list(self.depthwise))
+
+    def _by_shares(self, joined: Tensor, frames: int) -> Tensor:
+        """Each convolution over its share of the channels, of a whole sequence."""
+        frames_first = joined.permute(0, 2, 3, 1)
+        mixed = []
+        for depthwise, part in zip(
+            self._convolutions(), torch.split(frames_first, self.shares, dim=3), strict=True
+        ):
+            # A part with gaps between its frames would send the convolution a slow way.
+            own = part[:, :, self._taps - depthwise.weight.shape[3] :].contiguous().permute(0, 3, 1, 2)
+            mixed.append(depthwise.convolve(own, frames, whole=True))
+        return torch.cat(mixed, dim=1)
+
+    def _at_once(self, joined: Tensor) -> Tensor:
+        """One convolution of the largest kernel size, the others with zeros before them: the cheapest step."""
+        weights = [F.pad(one.weight, (self._taps - one.weight.shape[3], 0)) for one in self._convolutions()]
+        return F.conv2d(joined, torch.cat(weights), groups=joined.shape[1])
 
 
 def _shares(channels: int, parts: int) -> list[int]:

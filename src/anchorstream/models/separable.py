@@ -2,7 +2,8 @@
 
 They work on (B, C, 1, T) in channels-last order, which is (B, T, C) in memory: no copy of the features, and on a CPU it
 trains more than twice as fast as on ``Conv1d``. A convolution keeps the end of its input, its *tail*, for the next
-chunk; at the start of a stream it is zeros.
+chunk; at the start of a stream it is zeros. A tail is (B, 1, T, C), as it lies in memory: so it is in exported files,
+where a copy of whole frames is one of whole blocks of memory.
 """
 
 from __future__ import annotations
@@ -38,16 +39,17 @@ class CausalDepthwise(nn.Module):
 
         Args:
             x: the frames.
-            tail: (B, C, 1, (kernel_size - 1) * dilation), those before them.
+            tail: (B, 1, (kernel_size - 1) * dilation, C), those before them.
             whole: whether ``x`` is a whole sequence, for which there is a form that trains faster.
         """
-        joined = torch.cat((tail, x), dim=3)
+        joined, tail = after_tail(x, tail)
+        return self.convolve(joined, x.shape[3], whole), tail
+
+    def convolve(self, joined: Tensor, frames: int, whole: bool) -> Tensor:
+        """The last ``frames`` outputs (B, C, 1, frames) over a tail and the frames after it (B, C, 1, T)."""
         if whole:
-            convolved = self._down_columns(joined, x.shape[3])
-        else:
-            convolved = F.conv2d(joined, self.weight, dilation=(1, self.dilation), groups=self.channels)
-        # Counted from the end, an exported graph needs no arithmetic on shapes.
-        return convolved, joined[..., -tail.shape[3] :]
+            return self._down_columns(joined, frames)
+        return F.conv2d(joined, self.weight, dilation=(1, self.dilation), groups=self.channels)
 
     def _down_columns(self, joined: Tensor, frames: int) -> Tensor:
         """The convolution in the form in which whole sequences train fast.
@@ -61,7 +63,9 @@ class CausalDepthwise(nn.Module):
         batch, channels, _, length = joined.shape
         if missing := -length % self.dilation:
             # What fills up the last row is cut off again and reaches no other frame.
-            joined = torch.cat((joined, zero_frames(joined, batch, channels, missing)), dim=3)
+            joined = torch.cat(
+                (joined, joined.new_zeros(batch, 1, missing, channels).permute(0, 3, 1, 2)), dim=3
+            )
         image = joined.reshape(batch, channels, -1, self.dilation)
         # The copy has the strides of a kernel in channels-last order; a view sends the gradient the slow way.
         kernel = self.weight.reshape(channels, 1, -1, 1).clone(memory_format=torch.channels_last)
@@ -101,9 +105,9 @@ class SeparableBlocks(nn.ModuleList):
         self._tails = [(channels, (kernel_size - 1) * dilation) for dilation in dilations]
 
     def init_state(self, batch: int, like: Tensor) -> State:
-        """The tail of each block, zeros (B, C, 1, (kernel_size - 1) * dilation) of the type of ``like``."""
+        """The tail of each block, zeros (B, 1, (kernel_size - 1) * dilation, C) of the type of ``like``."""
         return {
-            f"block{index}_tail": zero_frames(like, batch, channels, frames)
+            f"block{index}_tail": like.new_zeros(batch, 1, frames, channels)
             for index, (channels, frames) in enumerate(self._tails)
         }
 
@@ -157,14 +161,16 @@ def channels_last(convolution: nn.Conv2d) -> nn.Conv2d:
 
 def to_image(features: Tensor) -> Tensor:
     """(B, T, C) as (B, C, 1, T), a view in channels-last order."""
-    return features.transpose(1, 2).unsqueeze(2)
+    return features.unsqueeze(1).permute(0, 3, 1, 2)
 
 
 def to_frames(image: Tensor) -> Tensor:
     """(B, C, 1, T) as (B, T, C)."""
-    return image.squeeze(2).transpose(1, 2)
+    return image.permute(0, 2, 3, 1).squeeze(1)
 
 
-def zero_frames(like: Tensor, batch: int, channels: int, frames: int) -> Tensor:
-    """(B, C, 1, T) in channels-last order: joined with frames in another order, the others lose theirs."""
-    return like.new_zeros(batch, 1, frames, channels).permute(0, 3, 1, 2)
+def after_tail(x: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
+    """Frames (B, C, 1, T) with the tail (B, 1, t, C) before them, (B, C, 1, t + T), and the tail after them."""
+    joined = torch.cat((tail, x.permute(0, 2, 3, 1)), dim=2)
+    # Counted from the end, an exported graph needs no arithmetic on shapes.
+    return joined.permute(0, 3, 1, 2), joined[:, :, -tail.shape[2] :]

@@ -16,7 +16,7 @@ from anchorstream.models.streaming import State
 class DSTCN(FrameNetwork):
     """Depthwise-separable TCN: a 1 x 1 convolution, residual blocks of growing dilation, a linear head.
 
-    The state of a block is the end of its input, (B, C, 1, (kernel_size - 1) * dilation), zeros at the start
+    The state of a block is the end of its input, (B, 1, (kernel_size - 1) * dilation, C), zeros at the start
     of a stream.
 
     Args:

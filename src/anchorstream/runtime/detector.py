@@ -134,7 +134,6 @@ class Detector:
         #: (T, K) of the frames that the last ``push`` or ``flush`` completed.
         self.posteriors: NDArray[np.float32] = np.zeros((0, len(self.labels)), dtype=np.float32)
 
-    @locked
     def push(self, pcm: NDArray[np.int16] | NDArray[np.floating[Any]]) -> list[Detection]:
         """Takes the next block and returns what fired in it.
 
@@ -146,9 +145,10 @@ class Detector:
             ValueError: if it has another shape.
             RuntimeError: after ``flush``: the stream has ended.
         """
-        if self._ended:
-            raise RuntimeError("the stream has ended with flush(); reset() begins a new one")
-        return self._run(self._intake.hops(checked_block(pcm)))
+        with self._lock:
+            if self._ended:
+                raise RuntimeError("the stream has ended with flush(); reset() begins a new one")
+            return self._run(self._intake.hops(checked_block(pcm)))
 
     @locked
     def push_motion(self, times_s: ArrayLike, readings: ArrayLike) -> None:

@@ -38,6 +38,7 @@ class Intake:
         if rate_hz <= 0:
             raise ValueError(f"sample_rate_hz must be positive, got {rate_hz}")
         self._rate_hz, self._model_rate_hz, self._hop_samples = rate_hz, model_rate_hz, hop_samples
+        self._piece = max(1, round(_PIECE_S * rate_hz))
         self.reset()
 
     def reset(self) -> None:
@@ -52,12 +53,17 @@ class Intake:
         Args:
             pcm: (N,) or (N, channels).
 
-        Yields:
-            (n * hop_samples,) float32 in [-1, 1], n >= 1 and at most about a second.
+        Returns:
+            Of (n * hop_samples,) float32 in [-1, 1], n >= 1 and at most about a second; to be used up before the next.
         """
-        piece = max(1, round(_PIECE_S * self._rate_hz))
-        for first in range(0, len(pcm), piece):
-            yield from self._whole_hops(self._resampled(self._mono(pcm[first : first + piece])))
+        if len(pcm) <= self._piece:
+            # Nearly every block: without generators around it.
+            return iter(self._whole_hops(self._resampled(self._mono(pcm))))
+        return self._in_pieces(pcm)
+
+    def _in_pieces(self, pcm: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
+        for first in range(0, len(pcm), self._piece):
+            yield from self._whole_hops(self._resampled(self._mono(pcm[first : first + self._piece])))
 
     def end(self) -> Iterator[NDArray[np.float32]]:
         """Ends the stream: what is left of a hop is filled up with silence, and given. Then comes ``reset``."""
@@ -65,11 +71,13 @@ class Intake:
         if self._resampler is not None:
             samples = self._resampler.resample_chunk(samples, last=True)
         missing = -(len(self._rest) + len(samples)) % self._hop_samples
-        yield from self._whole_hops(np.concatenate([samples, np.zeros(missing, dtype=np.float32)]))
+        return iter(self._whole_hops(np.concatenate([samples, np.zeros(missing, dtype=np.float32)])))
 
     def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
         if pcm.dtype == np.int16:
-            samples = np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+            samples: NDArray[np.float32] = np.multiply(pcm, _INT16_STEP, dtype=np.float32)
+            if samples.ndim == 1:
+                return samples
         elif pcm.size and np.abs(pcm).max() <= 1:
             samples = pcm.astype(np.float32)
         else:
@@ -85,14 +93,17 @@ class Intake:
         resampled: NDArray[np.float32] = self._resampler.resample_chunk(samples)
         return resampled
 
-    def _whole_hops(self, samples: NDArray[np.float32]) -> Iterator[NDArray[np.float32]]:
+    def _whole_hops(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
         if len(self._rest):
             samples = np.concatenate([self._rest, samples])
-        whole = len(samples) - len(samples) % self._hop_samples
+        rest = len(samples) % self._hop_samples
+        if not rest:
+            self._rest = _NOTHING
+            return (samples,) if len(samples) else ()
+        whole = len(samples) - rest
         # A copy, or a view of it would keep the whole block.
-        self._rest = samples[whole:].copy() if whole < len(samples) else _NOTHING
-        if whole:
-            yield samples[:whole]
+        self._rest = samples[whole:].copy()
+        return (samples[:whole],) if whole else ()
 
 
 def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:
