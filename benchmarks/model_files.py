@@ -2,49 +2,59 @@
 
     python benchmarks/model_files.py
 
-Fresh weights, one label, one stream, one hop a call, one thread; needs ``anchorstream[train,litert]``. Every file
-passes the gate of its export first.
+    python benchmarks/model_files.py ds-tcn   # one of them
+
+Fresh weights, one label, one stream, one hop a call, one thread; needs ``anchorstream[train]``, and for the columns
+that are no ONNX ``[litert]`` and ``[executorch]``. Every file passes the gate of its export first.
 """
 
 from __future__ import annotations
 
 import statistics
+import sys
 import tempfile
 import time
+from collections.abc import Callable
+from functools import partial
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 import torch
 
 from anchorstream.decode import DecoderSettings
-from anchorstream.export import export_litert, export_onnx
+from anchorstream.export import export_executorch, export_litert, export_onnx, open_session
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.presets import PRESETS
-from anchorstream.runtime import Session
 
 _HOPS, _REPEATS = 1000, 7
 _DECODER = DecoderSettings(threshold=0.5)
+_FILES: dict[str, tuple[str, Callable[..., Path]]] = {
+    "`.onnx`": ("onnx", export_onnx),
+    "`.tflite`": ("litert_torch", export_litert),
+    "`--int8`": ("litert_torch", partial(export_litert, int8=True)),
+    "`.pte`": ("executorch", export_executorch),
+}
 
 
 def main() -> None:
     """Prints a Markdown table, a row a network."""
-    print("| | `.onnx` | `.tflite` | `--int8` |\n|---|---:|---:|---:|")
-    for name, preset in PRESETS.items():
+    files = {title: export for title, (package, export) in _FILES.items() if find_spec(package)}
+    print(f"| | {' | '.join(files)} |\n|---|{'---:|' * len(files)}")
+    for name in sys.argv[1:] or PRESETS:
+        preset = PRESETS[name]
         torch.manual_seed(0)
         detector = StreamingDetector.build(preset.model, labels=["keyword"], options=preset.options).eval()
         with tempfile.TemporaryDirectory() as made:
-            folder = Path(made)
-            files = (
-                export_onnx(detector, folder / "model.onnx", decoder=_DECODER),
-                export_litert(detector, folder / "model.tflite", decoder=_DECODER),
-                export_litert(detector, folder / "int8.tflite", decoder=_DECODER, int8=True),
-            )
-            cells = [f"{file.stat().st_size / 1000:,.0f} kB, {_us_per_hop(file):.0f} us" for file in files]
+            paths = [
+                export(detector, Path(made) / title, decoder=_DECODER) for title, export in files.items()
+            ]
+            cells = [f"{path.stat().st_size / 1000:,.0f} kB, {_us_per_hop(path):.0f} us" for path in paths]
         print(f"| `{name}` | {' | '.join(cells)} |", flush=True)
 
 
 def _us_per_hop(path: Path) -> float:
-    session = Session.open(path)
+    session = open_session(path)
     shape = (_HOPS, 1, session.contract.hop_samples)
     pcm = (0.1 * np.random.default_rng(0).standard_normal(shape)).astype(np.float32)
     times_s = []

@@ -44,6 +44,7 @@ def test_every_extra_is_listed_with_its_packages(cli):
         "parquet",
         "litert-runtime",
         "litert",
+        "executorch",
     ]
     assert packages["base"] == {"numpy": np.__version__}
     assert set(packages["runtime"]) == {"onnxruntime", "soundfile", "soxr", "sounddevice", "rich"}

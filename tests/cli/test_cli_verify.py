@@ -110,13 +110,41 @@ def test_a_target_that_cannot_be_made_is_told_with_what_helps(cli, exported, mon
     }
     run = make_run(tmp_path / "run")
     (run / SUMMARY_FILE).write_text(json.dumps(summary))
-    for package in ("litert_torch", "litert_torch.model"):
+    for package in ("litert_torch", "litert_torch.model", "executorch"):
         monkeypatch.setitem(sys.modules, package, None)
-    result = cli("export", run, "--target", "litert", "--out", out, "--false-alarms-per-hour", 1)
-    assert result.code == 1
-    assert "needs the package litert_torch; install with: pip install 'anchorstream[litert]'" in result.err
-    assert not out.exists()
+    for target, package, extra in (
+        ("litert", "litert_torch", "litert"),
+        ("executorch", "executorch", "train,executorch"),
+    ):
+        result = cli("export", run, "--target", target, "--out", out, "--false-alarms-per-hour", 1)
+        assert result.code == 1
+        assert f"needs the package {package}" in result.err
+        assert f"install with: pip install 'anchorstream[{extra}]'" in result.err
+        assert not out.exists()
     assert cli("export", run, "--int8", "--false-alarms-per-hour", 1).code == 2
+
+
+@pytest.mark.parametrize("command", [("info",), ("verify", "--against")])
+def test_a_file_for_executorch_says_what_to_install_where_it_is_missing(
+    cli, exported, monkeypatch, tmp_path, command
+):
+    monkeypatch.setitem(sys.modules, "executorch", None)
+    model = tmp_path / "model.pte"
+    model.write_bytes(b"\x30\0\0\0ET12")
+    name, *option = command
+    result = cli(name, model, *((*option, exported[0]) if option else ()))
+    assert result.code == 1
+    assert "pip install 'anchorstream[train,executorch]'" in result.err
+
+
+def test_a_file_for_executorch_is_not_listened_over(cli, tmp_path):
+    model = tmp_path / "model.pte"
+    model.write_bytes(b"\x30\0\0\0ET12")
+    for command in (("detect", model, tmp_path / "a.wav"), ("listen", model)):
+        result = cli(*command)
+        assert result.code == 1
+        assert "model.pte is an ExecuTorch file" in result.err
+        assert "export the run with --target onnx or --target litert" in result.err
 
 
 def test_counts_on_dev_of_an_exact_file_are_those_of_the_network(tones, tmp_path):

@@ -76,6 +76,21 @@ def test_the_weights_are_those_of_the_model(card):
     np.testing.assert_allclose(posteriors, expected, atol=0.02)
 
 
+@pytest.mark.skipif(find_spec("ai_edge_litert") is None, reason="needs anchorstream[litert-runtime]")
+def test_the_8_bit_file_differs_by_no_more_than_the_card_says(card):
+    lite = FOLDER / f"{card.name}.tflite"
+    if not lite.is_file():
+        pytest.skip("this model has none")
+    rounded, exact = Session.open(lite), Session.open(lite.with_suffix(".onnx"))
+    assert rounded.contract.quantisation == card.values["quantisation"]
+    for name in ("labels", "decoder", "hop_samples", "motion", "states"):
+        assert getattr(rounded.contract, name) == getattr(exact.contract, name)
+    rng = np.random.default_rng(0)
+    pcm = (0.1 * rng.standard_normal((1, 100 * exact.contract.hop_samples))).astype(np.float32)
+    one, other = (session.step(pcm, session.init_state())[0] for session in (rounded, exact))
+    assert np.abs(one - other).max() <= 2 * card.values["quantisation"]["posterior_drift"]["max"]
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(
     find_spec("hatchling") is None, reason="hatchling, which builds the wheel, is not installed here"

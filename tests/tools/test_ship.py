@@ -97,6 +97,20 @@ def test_words_and_table_say_what_the_card_says(shelf):
     assert "| 5.0% | 4.0 |" in several
 
 
+def test_words_say_what_8_bit_weights_change(shelf):
+    card = card_of("loud", ["loud"], [shelf("loud")])
+    assert "8-bit" not in words(card)
+    row = {"label": "loud", "hours": 1.5, "events": 20, "misses": 3, "misses_before": 2}
+    drift = {"mean": 0.00012, "p99": 0.001, "max": 0.0024}
+    card["quantisation"] = {
+        "posterior_drift": drift,
+        "dev": [{**row, "false_alarms": 5, "false_alarms_before": 4}],
+    }
+    text = words(card)
+    assert "by 0.00012 in the mean and 0.0024 at most. On dev, 1.50 h" in text
+    assert "| loud | 2 | 3 | 20 | 4 | 5 |" in text
+
+
 @pytest.mark.slow
 def test_the_chain_on_tones_takes_up_what_is_there_and_gives_the_same_files(
     tones, tmp_path, monkeypatch, capsys

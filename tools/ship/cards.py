@@ -19,6 +19,7 @@ from anchorstream import __version__
 from anchorstream.compare.evaluation import chosen_decoder
 from anchorstream.data.corpus import Corpus
 from anchorstream.decode import DecoderSettings
+from anchorstream.runtime import Session
 from anchorstream.shipped import FOLDER, SCHEMA, fingerprint, read_card
 from anchorstream.train.run import Run, write_beside
 
@@ -64,6 +65,7 @@ def card_values(
             "levels": [{"snr_db": level["snr_db"], "labels": level["labels"]} for level in levels],
         },
         "cost": cost(run, files[0]),
+        **quantisation(files),
         "training": {
             "command": " ".join([model.command(config.seed), *extra]),
             "recipe": f"tools/ship/recipes/{model.recipe}.yaml",
@@ -91,6 +93,12 @@ def card_values(
         "limits": list(model.limits),
         "licence": "Apache-2.0",
     }
+
+
+def quantisation(files: Sequence[Path]) -> dict[str, Any]:
+    """What a file of 8-bit weights says of the rounding; nothing where there is none."""
+    rounded = next((path for path in files if path.suffix == ".tflite"), None)
+    return {} if rounded is None else {"quantisation": Session.open(rounded).contract.quantisation}
 
 
 def write_card(into: Path, values: Mapping[str, Any]) -> None:

@@ -18,8 +18,20 @@ examples:
   anchorstream doctor
   anchorstream doctor --json"""
 
-# What a user installs; `all` is these together but for Parquet and LiteRT, `dev` is for who works on the project.
-_EXTRAS = ("runtime", "torch", "plot", "train", "synth", "tune", "parquet", "litert-runtime", "litert")
+# What a user installs; `all` is these together but for Parquet, LiteRT and ExecuTorch, `dev` is for who works on the
+# project.
+_EXTRAS = (
+    "runtime",
+    "torch",
+    "plot",
+    "train",
+    "synth",
+    "tune",
+    "parquet",
+    "litert-runtime",
+    "litert",
+    "executorch",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -17,6 +17,7 @@ examples:
   anchorstream export runs/keyword-sal-seed1 --out computer.onnx --target-fa-per-hour 0.5
   anchorstream export runs/keyword-sal-seed1 --target-fa-per-hour 2 --max-latency-ms 300
   anchorstream export runs/keyword-sal-seed1 --target litert --int8
+  anchorstream export runs/keyword-sal-seed1 --target executorch
 
 The file is compared with the trained network first; if they differ, nothing is written. With --int8, misses and false
 alarms on dev are counted before and after, which takes the recordings of the run."""
@@ -28,9 +29,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("run", type=Path, metavar="RUN", help="a folder that `anchorstream train` wrote")
     parser.add_argument(
         "--target",
-        choices=("onnx", "litert"),
+        choices=("onnx", "litert", "executorch"),
         default="onnx",
-        help="the format: .onnx (default), or .tflite, which needs anchorstream[litert]",
+        help="the format: .onnx (default), .tflite, which needs anchorstream[litert], or .pte, which needs "
+        "anchorstream[executorch]",
     )
     parser.add_argument(
         "--int8",
@@ -41,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out",
         type=Path,
         metavar="FILE",
-        help="the model file (default: RUN/model.onnx or RUN/model.tflite)",
+        help="the model file (default: RUN/model.onnx, model.tflite or model.pte)",
     )
     parser.add_argument(
         "--target-fa-per-hour",
@@ -63,8 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Exports, checks, and says where the file is."""
     from anchorstream.compare.choice import Limits, decoder_within
-    from anchorstream.export import TARGETS, export_run
-    from anchorstream.runtime import Session
+    from anchorstream.export import TARGETS, export_run, open_session
     from anchorstream.train.corpus import corpus_of
     from anchorstream.train.run import open_run
 
@@ -82,7 +83,7 @@ def run(args: argparse.Namespace) -> int:
             progress=progress,
         )
     size_kb = path.stat().st_size / 1000
-    quantisation = Session.open(path).contract.quantisation
+    quantisation = open_session(path).contract.quantisation
     if args.json:
         result = {"model": str(path), "size_kb": size_kb, "decoder": decoder.to_dict()}
         print(json.dumps({**result, "quantisation": quantisation}))
@@ -95,7 +96,8 @@ def run(args: argparse.Namespace) -> int:
         print_dev(quantisation["dev"])
     else:
         print(f"{path} ({size_kb:.0f} kB): equal to the trained network, step by step")
-    print(f"next: anchorstream listen {path}")
+    # What runs a .pte file is a device's program.
+    print(f"next: anchorstream {'info' if args.target == 'executorch' else 'listen'} {path}")
     return 0
 
 

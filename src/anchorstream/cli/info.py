@@ -1,4 +1,4 @@
-"""``anchorstream info``: what a model file says of itself, as a table or as JSON; it needs no torch."""
+"""``anchorstream info``: what a model file says of itself, as a table or as JSON; only a .pte file needs torch."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
+from importlib.util import find_spec
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchorstream.cli.arguments import MODEL_HELP, model_file
@@ -30,9 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Opens the file, which checks it, and prints its contract."""
-    from anchorstream.runtime import Session
-
-    session = Session.open(args.model)
+    session = _opened(args.model)
     size_kb = args.model.stat().st_size / 1000
     if args.json:
         print(
@@ -56,6 +56,22 @@ def run(args: argparse.Namespace) -> int:
         for line in aligned([_POINT_COLUMNS, *points]):
             print(f"  {_printable(line)}")
     return 0
+
+
+def _opened(path: Path) -> Session:
+    from anchorstream.runtime import Session
+    from anchorstream.runtime.session import is_executorch, read_model
+
+    if not is_executorch(read_model(path)):
+        return Session.open(path)
+    if find_spec("executorch") is None:  # before torch, which may be missing as well
+        raise ImportError(
+            f"{path} is an ExecuTorch file; install with: pip install 'anchorstream[train,executorch]'",
+            name="executorch",
+        )
+    from anchorstream.export import open_session
+
+    return open_session(path)
 
 
 def _rows(session: Session) -> Iterator[tuple[str, str]]:
@@ -141,7 +157,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def _calls(kind: str) -> str:
-    return "one a call, one stream" if kind == "LiteRT" else "any number a call, any number of streams"
+    return "any number a call, any number of streams" if kind == "ONNX" else "one a call, one stream"
 
 
 def _pairs(values: Mapping[str, Any]) -> str:

@@ -52,6 +52,7 @@ _PACKAGE_EXTRAS = {
     "litert_torch": "litert",
     "ai_edge_quantizer": "litert",
     "ai_edge_litert": "litert-runtime",
+    "executorch": "train,executorch",
 }
 
 _DEBUG = "ANCHORSTREAM_DEBUG"

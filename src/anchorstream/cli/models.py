@@ -9,6 +9,7 @@ import platform
 from collections.abc import Sequence
 from importlib import metadata
 from importlib.util import find_spec
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from anchorstream.cli.info import aligned
@@ -107,7 +108,7 @@ def _shipped_cells(card: Card) -> tuple[str, ...]:
         f"{sum(point['false_alarms_per_hour'] for point in points):.1f}",
         "-" if p50_s is None or p90_s is None else f"{1000 * p50_s:.0f}/{1000 * p90_s:.0f} ms",
         f"{card.values['cost']['hop_ms']:g} ms",
-        f"{card.size_bytes / 1000:.0f} kB",
+        f"{card.size_bytes / 1000:.0f} kB: {', '.join(sorted(PurePath(name).suffix for name in card.files))}",
     )
 
 

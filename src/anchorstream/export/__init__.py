@@ -1,5 +1,7 @@
 """From a trained detector to one file that any device runs, checked against the network before it is written."""
 
+from anchorstream.export.executorch import export_executorch
+from anchorstream.export.executorch_file import open_session
 from anchorstream.export.litert import export_litert
 from anchorstream.export.onnx import export_onnx
 from anchorstream.export.parity import ParityError, check_parity
@@ -11,8 +13,10 @@ __all__ = [
     "Target",
     "Verification",
     "check_parity",
+    "export_executorch",
     "export_litert",
     "export_onnx",
     "export_run",
+    "open_session",
     "verify_run",
 ]

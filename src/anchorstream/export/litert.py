@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
-import logging
 import os
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,8 @@ from anchorstream.export.contract import contract_of
 from anchorstream.export.drift import check_drift, posterior_drift
 from anchorstream.export.file import frozen, write_checked
 from anchorstream.export.parity import check_parity
+from anchorstream.export.quiet import quiet_converter
+from anchorstream.export.sparse_constants import store_sparsely
 from anchorstream.features.frontend import PCM_TAIL
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import event_posteriors
@@ -184,6 +183,7 @@ def _with_metadata(network: bytes, contract: str) -> bytes:
     entry.name, entry.buffer = METADATA_KEY, len(model.buffers)
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
+    store_sparsely(model)
     for tensor in model.subgraphs[0].tensors:
         tensor.name = b""
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
@@ -191,16 +191,8 @@ def _with_metadata(network: bytes, contract: str) -> bytes:
 
 @contextmanager
 def _quiet_converter() -> Iterator[None]:
-    """Keeps what the converter says about its own inside from users; what it raises comes through."""
     os.environ.setdefault("LITERT_TORCH_SHOW_PROGRESS", "n")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")
-    disabled = logging.root.manager.disable
-    logging.disable(logging.ERROR)
-    try:
-        # It prints to both.
-        with warnings.catch_warnings(), redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(disabled)
+    with quiet_converter():
+        yield

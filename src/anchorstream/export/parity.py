@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from anchorstream.export.contract import signature_of
+from anchorstream.export.executorch_file import open_session
 from anchorstream.export.signals import Signals, gate_signals
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.runtime import Session
@@ -46,10 +47,11 @@ def check_parity(
 ) -> float:
     """Compares the whole pass and the steps of ``detector`` with the steps of the model file at ``path``.
 
-    The file is opened by the runtime, as on a device. What it says of itself is compared first: labels, rate, hop,
-    features, motion and states. Then it is fed with 1, 2, 3, 8 and 100 hops a call and 1, 3 and 64 streams side by
-    side; the signals go through noise, speech, digital silence and full scale. The states are compared after every
-    stream as well. The network itself is stepped by every number of hops for one stream, and by 100 for several.
+    The file is opened by the runtime, as on a device; one for ExecuTorch by ExecuTorch's own. What it says of itself is
+    compared first: labels, rate, hop, features, motion and states. Then it is fed with 1, 2, 3, 8 and 100 hops a call
+    and 1, 3 and 64 streams side by side; the signals go through noise, speech, digital silence and full scale. The
+    states are compared after every stream as well. The network itself is stepped by every number of hops for one
+    stream, and by 100 for several.
 
     Args:
         detector: what was exported, in evaluation mode on the CPU.
@@ -66,7 +68,7 @@ def check_parity(
         ModelError: if it is no file that can be run.
         ContractError: if it says of itself what cannot be.
     """
-    session = Session.open(path)
+    session = open_session(path)
     check_signature(detector, session)
     file_step = _file_step(session)
     in_double = copy.deepcopy(detector).double()
@@ -86,7 +88,7 @@ def check_parity(
         for hops, (posteriors, _) in stepped.items():
             what = f"the steps of the network and its whole pass ({_calls(batch, hops)})"
             _compare(posteriors, whole, tolerance, what)
-        # In LiteRT's files the loop over streams and hops is the runtime's: it is tried by every number of hops once.
+        # Other files hold one hop of one stream, the loop over both is ours: it is tried by every number of hops once.
         for hops in _HOPS if batch == 1 or session.kind == "ONNX" else _HOPS[-1:]:
             calls = _calls(batch, hops)
             exported, state = _in_steps(file_step, signals, start, frames, hops)
@@ -132,7 +134,7 @@ def differences(detector: StreamingDetector, path: Path) -> NDArray[np.floating[
     Raises:
         ParityError: if the file is one of another detector.
     """
-    session = Session.open(path)
+    session = open_session(path)
     check_signature(detector, session)
     batch, frames = 4, _BATCHES[1]
     signals = gate_signals(detector, batch, frames)

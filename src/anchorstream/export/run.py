@@ -14,18 +14,19 @@ from anchorstream.data.manifest import ManifestError
 from anchorstream.decode import DecoderSettings
 from anchorstream.export.dev import dev_drift
 from anchorstream.export.drift import check_drift
+from anchorstream.export.executorch import export_executorch
+from anchorstream.export.executorch_file import open_session
 from anchorstream.export.litert import export_litert
 from anchorstream.export.onnx import export_onnx
 from anchorstream.export.parity import check_parity
 from anchorstream.export.speech import DRAWN, speech_of
-from anchorstream.runtime import Session
 from anchorstream.train.config_error import ConfigError
 from anchorstream.train.run import DATA_FILE, Run
 
-Target = Literal["onnx", "litert"]
+Target = Literal["onnx", "litert", "executorch"]
 
 #: What a model file can be, and how its name ends.
-TARGETS: dict[Target, str] = dict(zip(get_args(Target), (".onnx", ".tflite"), strict=True))
+TARGETS: dict[Target, str] = dict(zip(get_args(Target), (".onnx", ".tflite", ".pte"), strict=True))
 
 _NAMED_SKIPPED = 10
 
@@ -69,6 +70,8 @@ def export_run(
     }
     if target == "onnx":
         return export_onnx(detector, path, **about)
+    if target == "executorch":
+        return export_executorch(detector, path, **about)
     measure = None
     if int8:
 
@@ -112,7 +115,7 @@ def verify_run(run: Run, path: Path, progress: Progress | None = None) -> Verifi
         ParityError: with the first difference.
     """
     detector = run.model()
-    contract = Session.open(path).contract
+    contract = open_session(path).contract
     if not contract.quantisation:
         samples, speech = speech_of(run.config)
         return Verification(check_parity(detector, path, speech=samples), speech)

@@ -23,6 +23,26 @@ State = Tensors
 _LARGEST_BYTES = 64 * 1024 * 1024
 
 
+def read_model(path: Path) -> bytes:
+    """The content of a model file.
+
+    Raises:
+        FileNotFoundError: if there is no such file.
+        ModelError: if it is larger than a model of ours can be.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"no model file {path}: expected what `anchorstream export` writes")
+    size = path.stat().st_size
+    if size > _LARGEST_BYTES:
+        raise ModelError(f"{path} has {size:,} bytes; a model of ours has at most {_LARGEST_BYTES:,}")
+    return path.read_bytes()
+
+
+def is_executorch(data: bytes) -> bool:
+    """Whether the content of a file is an ExecuTorch program: the mark is ``ET`` and a version of two digits."""
+    return data[4:6] == b"ET" and data[6:8].isdigit()
+
+
 class ModelFile(Protocol):
     """An opened model file whose inputs and outputs are those of its contract.
 
@@ -68,12 +88,12 @@ class Session:
             ImportError: if what runs its format, onnxruntime or ai-edge-litert, is not installed.
         """
         path = model_path(path)
-        if not path.is_file():
-            raise FileNotFoundError(f"no model file {path}: expected what `anchorstream export` writes")
-        size = path.stat().st_size
-        if size > _LARGEST_BYTES:
-            raise ModelError(f"{path} has {size:,} bytes; a model of ours has at most {_LARGEST_BYTES:,}")
-        data = path.read_bytes()
+        data = read_model(path)
+        if is_executorch(data):
+            raise ModelError(
+                f"{path} is an ExecuTorch file, for a device that has ExecuTorch; here models run as ONNX or LiteRT: "
+                "export the run with --target onnx or --target litert (`anchorstream info` and `verify` take this one)"
+            )
         try:
             return cls(LiteRTFile(data, threads) if is_litert(data) else OnnxFile(data, threads))
         except (ContractError, ModelError) as error:
@@ -81,7 +101,7 @@ class Session:
 
     @property
     def kind(self) -> str:
-        """The format of the file: ``"ONNX"`` or ``"LiteRT"``."""
+        """The format of the file, such as ``"ONNX"`` or ``"LiteRT"``."""
         return self._file.kind
 
     @property
