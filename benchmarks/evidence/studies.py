@@ -18,8 +18,8 @@ from anchorstream.models.registry import model_options
 from anchorstream.train.config import SYNTHETIC, Config
 from anchorstream.train.recipe import load_config
 
-STUDIES_FILE = Path(__file__).with_name("studies.yaml")
-TUNED = Path(__file__).with_name("tuned")
+HERE = Path(__file__).parent
+STUDIES_FILE = HERE / "studies.yaml"
 
 # What may differ between trainings of equal budget; where they run and how is no matter.
 _NOT_BUDGET = {"learning_rate", "threads", "workers", "devices"}
@@ -157,7 +157,7 @@ def _config(
         *tree["networks"][network],
         f"loss={json.dumps(loss)}",
         "optimiser.threads=1",
-        *(_tuned(task, network, loss) if about.get("tuned") else ()),
+        *_tuned(about.get("tuned"), task, network, loss),
         *(f"{key.replace('LOSS', loss)}={json.dumps(value)}" for key, value in variant.items()),
         *overrides,
     ]
@@ -172,14 +172,9 @@ def _options(tree: Mapping[str, Any], recipe: str, loss: str) -> list[str]:
     return [f"losses.{loss}={json.dumps(tree['options'][loss])}"]
 
 
-def tuned_file(task: str, network: str) -> Path:
-    """Where the settings that tuning chose are kept: the section ``per_loss`` of the ``best.yaml`` that it left."""
-    return TUNED / f"{task}-{network}.yaml"
-
-
-def _tuned(task: str, network: str, loss: str) -> list[str]:
-    path = tuned_file(task, network)
-    if not path.exists():
+def _tuned(folder: str | None, task: str, network: str, loss: str) -> list[str]:
+    """What tuning chose for a loss: of the section ``per_loss`` of the ``best.yaml`` that it left."""
+    if folder is None or not (path := HERE / folder / f"{task}-{network}.yaml").exists():
         return []
     per_loss = yaml.safe_load(path.read_text(encoding="utf-8"))["per_loss"]
     return [f"{key}={json.dumps(value)}" for key, value in per_loss.get(loss, {}).items()]

@@ -30,7 +30,7 @@ def planned(study: str = "main", **about) -> list:
     tree = read_studies()
     tree["studies"][study] |= {
         "tasks": ["computer"],
-        "tuned": False,
+        "tuned": None,
         "networks": ["ds-tcn"],
         "losses": list(SKILLS),
         **about,
@@ -186,12 +186,12 @@ def test_labels_are_put_together_each_at_a_threshold_of_its_own(measured) -> Non
 
 
 def test_settings_that_tuning_chose_are_of_their_loss_and_study_alone(tmp_path, monkeypatch) -> None:
-    monkeypatch.setattr(studies, "TUNED", tmp_path)
-    before = {cell.config.loss: cell for cell in planned(tuned=True)[:3]}
+    monkeypatch.setattr(studies, "HERE", tmp_path)
+    before = {cell.config.loss: cell for cell in planned(tuned=".")[:3]}
     (tmp_path / "computer-ds-tcn.yaml").write_text(
         "per_loss: {sal: {losses.sal.peak: 7.0, task.label_after_s: 0.3, optimiser.learning_rate: 0.02}}"
     )
-    after = {cell.config.loss: cell for cell in planned(tuned=True)[:3]}
+    after = {cell.config.loss: cell for cell in planned(tuned=".")[:3]}
     config = after["sal"].config
     assert (config.loss_options["peak"], config.task.label_after_s) == (7.0, 0.3)
     assert config.optimiser.learning_rate == 0.02
