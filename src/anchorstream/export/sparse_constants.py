@@ -30,6 +30,8 @@ def store_sparsely(model: ModelT) -> None:
         data = model.buffers[tensor.buffer].data
         if tensor.type != schema.TensorType.FLOAT32 or data is None or len(tensor.shape) != 2:
             continue
+        if tensor.sparsity is not None:
+            continue
         matrix = np.frombuffer(bytes(data), dtype=np.float32).reshape(tensor.shape)
         kept = np.count_nonzero(matrix)
         if (

@@ -63,6 +63,7 @@ class LiteRTFile:
         self._inputs = {name: details["index"] for name, details in inputs.items()}
         self._outputs = {name: details["index"] for name, details in outputs.items()}
         self._states = [state.name for state in self.contract.states]
+        self._states_after = {name: self._outputs[f"{name}_out"] for name in self._states}
 
     def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
         """Runs whole hops.
@@ -77,43 +78,50 @@ class LiteRTFile:
         Raises:
             ModelError: if the network fails.
         """
+        try:
+            with self._lock:
+                if len(pcm) == 1:
+                    return self._run_stream(pcm, others)
+                streams = [
+                    self._run_stream(
+                        pcm[row : row + 1], {name: array[row : row + 1] for name, array in others.items()}
+                    )
+                    for row in range(len(pcm))
+                ]
+        except (ValueError, RuntimeError) as error:
+            raise ModelError(f"the model failed while running: {first_line(error)}") from error
         hops = pcm.shape[1] // self.contract.hop_samples
         posteriors = np.empty((len(pcm), hops, len(self.contract.labels)), dtype=np.float32)
         after: Tensors = {name: np.empty_like(others[name]) for name in self._states}
-        try:
-            with self._lock:
-                for row in range(len(pcm)):
-                    stream = {name: array[row : row + 1] for name, array in others.items()}
-                    posteriors[row] = self._run_stream(pcm[row : row + 1], hops, stream)
-                    for name in self._states:
-                        after[name][row] = self._state_after(name)[0]
-        except (ValueError, RuntimeError) as error:
-            raise ModelError(f"the model failed while running: {first_line(error)}") from error
+        for row, (of_stream, states) in enumerate(streams):
+            posteriors[row] = of_stream[0]
+            for name in self._states:
+                after[name][row] = states[name][0]
         return posteriors, after
 
-    def _run_stream(self, pcm: NDArray[np.float32], hops: int, others: Tensors) -> NDArray[np.float32]:
-        """One stream (1, n * hop_samples), hop by hop; leaves the last states in the interpreter's outputs."""
-        interpreter, found = self._interpreter, []
-        for name in self._states:
-            interpreter.set_tensor(self._inputs[name], others[name])
+    def _run_stream(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
+        """One stream (1, n * hop_samples), hop by hop.
+
+        Each call of the interpreter from Python takes about as long as a layer, so there are no more than it needs.
+        """
+        interpreter, states, found = self._interpreter, others, []
+        hops = pcm.shape[1] // self.contract.hop_samples
         for hop in range(hops):
-            if hop:
-                for name in self._states:
-                    interpreter.set_tensor(self._inputs[name], self._state_after(name))
+            for name in self._states:
+                interpreter.set_tensor(self._inputs[name], states[name])
             interpreter.set_tensor(self._inputs[PCM], _part(pcm, hop, hops))
             if MOTION in others:
                 interpreter.set_tensor(self._inputs[MOTION], _part(others[MOTION], hop, hops))
             interpreter.invoke()
-            found.append(interpreter.get_tensor(self._outputs[POSTERIORS])[0, 0])
-        return np.stack(found)
-
-    def _state_after(self, name: str) -> NDArray[np.float32]:
-        state: NDArray[np.float32] = self._interpreter.get_tensor(self._outputs[f"{name}_out"])
-        return state
+            found.append(interpreter.get_tensor(self._outputs[POSTERIORS]))
+            states = {name: interpreter.get_tensor(index) for name, index in self._states_after.items()}
+        return found[0] if hops == 1 else np.concatenate(found, axis=1), states
 
 
 def _part(array: NDArray[np.float32], hop: int, hops: int) -> NDArray[np.float32]:
     """What belongs to one of the hops of (1, n, ...)."""
+    if hops == 1:
+        return array
     size = array.shape[1] // hops
     return array[:, hop * size : (hop + 1) * size]
 

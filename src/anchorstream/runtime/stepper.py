@@ -34,7 +34,8 @@ class Stepper:
 
     onnxruntime reads and writes buffers that stay where they are: two sets of states, which take turns as what
     goes in and what comes out, so that nothing is allocated or copied between two steps. What LiteRT runs has buffers
-    of its own, and its state is copied. A step that fails has not changed the state. For one thread at a time.
+    of its own, and gives a new state with each step. A step that fails has not changed the state. For one thread at a
+    time.
 
     Args:
         session: the model.
@@ -66,8 +67,7 @@ class Stepper:
             raise ValueError(f"expected {self.batch} streams, got samples of shape {pcm.shape}")
         if self._onnx is None:
             posteriors, after = self._session.step(pcm, self.state, motion)
-            for name, values in after.items():
-                self.state[name][...] = values
+            self._states = (after, after)
             return posteriors
         buffers = self._buffers(self._onnx, pcm.shape[1] // self._session.contract.hop_samples)
         for name, values in inputs.items():
