@@ -10,25 +10,14 @@ import torch
 from anchorstream.decode import DecoderSettings
 from anchorstream.export import ParityError, check_parity, export_executorch, open_session
 from anchorstream.export import executorch as export_module
-from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.presets import PRESETS
 from anchorstream.runtime import ContractError, Detector, ModelError, Session
+from trained_network import trained
 
 pytest.importorskip("executorch", reason="needs anchorstream[executorch]", exc_type=ImportError)
 
 DECODER = DecoderSettings(threshold=0.3, refractory_s=0.2)
 TRAINING = {"loss": "sal", "note": "é"}
-
-
-def trained(model, options=None, motion=()):
-    """As after training: statistics, and weights that use the whole range of posteriors."""
-    torch.manual_seed(1)
-    detector = StreamingDetector.build(model, labels=["yes", "no"], options=options, motion=motion)
-    sensor = torch.randn(1, 100, len(motion)) if motion else None
-    detector.fit_normalisation(detector.features(0.1 * torch.randn(1, 16_000), sensor))
-    with torch.no_grad():
-        detector.network.head.weight.normal_(std=2.4 / detector.network.head.in_features**0.5)
-    return detector.eval()
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from anchorstream.decode import DecoderSettings
-from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.presets import PRESETS
 from anchorstream.runtime import ContractError, Detector, ModelError, Session
+from trained_network import trained
 
 pytest.importorskip("litert_torch", reason="needs anchorstream[litert]", exc_type=ImportError)
 
@@ -25,21 +25,6 @@ from anchorstream.export.litert import _with_metadata
 
 DECODER = DecoderSettings(threshold=0.3, refractory_s=0.2)
 TRAINING = {"loss": "sal", "parameters": 1234}
-
-
-def trained(model, options=None, motion=()):
-    """As after training: statistics, and weights that use the whole range of posteriors."""
-    torch.manual_seed(1)
-    detector = StreamingDetector.build(model, labels=["yes", "no"], options=options, motion=motion)
-    sensor = torch.randn(1, 100, len(motion)) if motion else None
-    detector.fit_normalisation(detector.features(0.1 * torch.randn(1, 16_000), sensor))
-    with torch.no_grad():
-        detector.network.head.weight.normal_(std=2.4 / detector.network.head.in_features**0.5)
-        for module in detector.modules():
-            if isinstance(module, torch.nn.BatchNorm2d):
-                module.running_mean.normal_(std=0.1)
-                module.running_var.uniform_(0.5, 2.0)
-    return detector.eval()
 
 
 @pytest.fixture(scope="module")
