@@ -3,6 +3,7 @@
 import json
 import time
 from dataclasses import replace
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -29,7 +30,7 @@ def random_stream(seed, frames=400, hop_s=0.01, events=3, name=""):
     posteriors = rng.random((frames, 2)).astype(np.float32) ** 3
     posteriors[rng.random((frames, 2)) < 0.01] = np.nan
     posteriors[rng.random((frames, 2)) < 0.05] = 1.0  # saturated
-    starts = np.sort(rng.uniform(0, frames * hop_s - 0.3, events))
+    starts = np.sort(rng.uniform(0, max(0, frames * hop_s - 0.3), events))
     reference = [
         Event(
             rng.choice(["yes", "no"]),
@@ -75,6 +76,31 @@ def test_the_sweep_is_the_loop_over_thresholds(seed, smoothing_s, refractory_s, 
     options = DecoderSettings(0.5, smoothing_s, refractory_s, release, release_s)
     curve = sweep(streams, "yes", options, WINDOW)
     for column in range(0, len(curve.thresholds), 7):
+        misses, false_alarms, latencies = naive(streams, "yes", options, WINDOW, curve.thresholds[column])
+        assert curve.misses[column] == misses
+        assert curve.false_alarms[column] == false_alarms
+        np.testing.assert_allclose(curve.latencies_s[:, column], latencies, atol=1e-8)
+
+
+@settings(max_examples=10, deadline=None)
+@given(
+    st.integers(0, 1000),
+    st.sampled_from([0.0, 0.5]),
+    st.sampled_from([0.5, 1.0]),
+    st.sampled_from([500, 10**6]),
+)
+def test_streams_that_are_visited_together_do_not_touch(seed, refractory_s, release, together):
+    # Short ones, with windows and speech that reach over their ends; one in the middle has another clock.
+    streams = [
+        random_stream(seed + i, frames, 0.02 if i == 5 else 0.01, events)
+        for i, (frames, events) in enumerate(
+            [(60, 2), (0, 0), (90, 3), (40, 0), (31, 1), (80, 2), (120, 2), (70, 3)]
+        )
+    ]
+    options = DecoderSettings(0.5, 0.0, refractory_s, release)
+    with mock.patch("anchorstream.metrics.sweep._FRAMES_TOGETHER", together):
+        curve = sweep(streams, "yes", options, WINDOW)
+    for column in range(0, len(curve.thresholds), 5):
         misses, false_alarms, latencies = naive(streams, "yes", options, WINDOW, curve.thresholds[column])
         assert curve.misses[column] == misses
         assert curve.false_alarms[column] == false_alarms

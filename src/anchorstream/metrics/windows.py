@@ -66,6 +66,7 @@ class EventWindows:
         self._alone_start, self._alone_end = starts[~shared], ends[~shared]
         self._shared = order[shared].tolist()
         self._shared_start, self._shared_end = starts[shared], ends[shared]
+        self._shared_reach = np.maximum.accumulate(self._shared_end)
 
     def __len__(self) -> int:
         return len(self.starts_s)
@@ -113,12 +114,12 @@ class EventWindows:
         return np.setdiff1d(first[inside], found[~missed])
 
     def _match_shared(self, times_s: NDArray[np.float64], hit: NDArray[np.intp]) -> None:
-        first = int(np.searchsorted(times_s, self._shared_start[0]))
-        last = int(np.searchsorted(times_s, self._shared_end.max(), side="right"))
+        opened_last = np.searchsorted(self._shared_start, times_s, side="right") - 1
+        inside = np.flatnonzero((opened_last >= 0) & (times_s <= self._shared_reach[opened_last]))
         starts, ends = self._shared_start.tolist(), self._shared_end.tolist()
         waiting: list[tuple[float, int]] = []  # (end, position) of the windows that are open
         opened = 0
-        for detection, time_s in enumerate(times_s[first:last].tolist(), start=first):
+        for detection, time_s in zip(inside.tolist(), times_s[inside].tolist(), strict=True):
             while opened < len(starts) and starts[opened] <= time_s:
                 heapq.heappush(waiting, (ends[opened], opened))
                 opened += 1
