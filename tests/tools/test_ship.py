@@ -111,6 +111,13 @@ def test_words_say_what_8_bit_weights_change(shelf):
     assert "| loud | 2 | 3 | 20 | 4 | 5 |" in text
 
 
+def test_without_what_makes_8_bit_files_nothing_is_trained(monkeypatch, capsys):
+    monkeypatch.setattr(maker, "find_spec", lambda name: None)
+    with pytest.raises(SystemExit):
+        maker.main(["--data", "recordings"])
+    assert "pip install 'anchorstream[litert]'; --no-litert leaves them out" in capsys.readouterr().err
+
+
 @pytest.mark.slow
 def test_the_chain_on_tones_takes_up_what_is_there_and_gives_the_same_files(
     tones, tmp_path, monkeypatch, capsys
@@ -145,6 +152,7 @@ def test_the_chain_on_tones_takes_up_what_is_there_and_gives_the_same_files(
                 "0.05",
                 "--jobs",
                 "1",
+                "--no-litert",
                 *overrides,
             ]
         )

@@ -6,8 +6,8 @@
 
 Trainings that have ended are not repeated, interrupted ones go on, and what was measured of the same weights is kept:
 the same command again takes up what is left. Seed, epoch and threshold are chosen on dev; test is scored at the end.
-The recipe and the seed give the same files on the same machine. `--litert` adds 8-bit .tflite files and needs
-anchorstream[litert].
+The recipe and the seed give the same files on the same machine. The 8-bit .tflite files need anchorstream[litert];
+`--no-litert` makes the others alone, and removes those of the weights before.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import argparse
 import functools
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 from tools.ship.cards import card_values, write_card, write_words
@@ -45,7 +46,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--into", type=Path, default=FOLDER, metavar="DIR", help="where files and cards go")
     parser.add_argument("--hours", type=float, default=2.0, help="of test streams at each noise level")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side")
-    parser.add_argument("--litert", action="store_true", help="8-bit .tflite files as well")
+    parser.add_argument(
+        "--litert", action=argparse.BooleanOptionalAction, default=True, help="8-bit .tflite files as well"
+    )
     parser.add_argument("--cards", action="store_true", help="only the words and the table, from the cards")
     parser.add_argument(
         "--override",
@@ -58,6 +61,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not args.cards:
         if args.data is None:
             parser.error("--data says where the recordings are")
+        if args.litert and find_spec("litert_torch") is None:
+            # Said now, and not after the trainings.
+            parser.error(
+                "8-bit .tflite files need: pip install 'anchorstream[litert]'; --no-litert leaves them out"
+            )
         planned = read_plan(names=args.names)
         trials = [trial for model in planned for trial in model.trials(args.data, args.runs, args.override)]
         # Models differ in their tasks: no two share their streams.
