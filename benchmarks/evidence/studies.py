@@ -158,7 +158,10 @@ def _config(
         f"loss={json.dumps(loss)}",
         "optimiser.threads=1",
         *_tuned(about.get("tuned"), task, network, loss),
-        *(f"{key.replace('LOSS', loss)}={json.dumps(value)}" for key, value in variant.items()),
+        *_given(
+            {key: value for key, value in about.get("settings", {}).items() if _applies(key, loss)}, loss
+        ),
+        *_given(variant, loss),
         *overrides,
     ]
     config = load_config(recipe, given)
@@ -170,6 +173,11 @@ def _options(tree: Mapping[str, Any], recipe: str, loss: str) -> list[str]:
     if loss not in tree["options"] or loss in load_config(recipe).losses:
         return []
     return [f"losses.{loss}={json.dumps(tree['options'][loss])}"]
+
+
+def _given(settings: Mapping[str, Any], loss: str) -> list[str]:
+    """Settings as overrides on a command line."""
+    return [f"{key.replace('LOSS', loss)}={json.dumps(value)}" for key, value in settings.items()]
 
 
 def _tuned(folder: str | None, task: str, network: str, loss: str) -> list[str]:
