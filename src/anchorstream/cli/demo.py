@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
 
@@ -131,7 +132,7 @@ def run(args: argparse.Namespace) -> int:
     for row in live["detections"]:
         print(f"  {row['time_s']:7.2f} s  {row['label']}  score {row['score']:.2f}  {row['note']}")
     print(f"  {live['missed']} of {live['events']} missed")
-    print(f"\nreport: {scored.pages[label]}\nnext:   anchorstream listen {model}")
+    print(f"\nreport: {scored.pages[label]}\nnext:   {called()} listen {model}")
     return 0
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchorstream.cli.arguments import milliseconds, threshold
+from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
 if TYPE_CHECKING:
@@ -135,7 +136,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"report: {pages[label]}")
     if len(comparison.results) > 1:
         print_confusion(scored.confusion())
-    print(f"next: anchorstream export {args.run}")
+    print(f"next: {called()} export {args.run}")
     return 0
 
 

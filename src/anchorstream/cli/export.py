@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorstream.cli.arguments import milliseconds, threshold
+from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
 EXAMPLE = """\
@@ -97,7 +98,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{path} ({size_kb:.0f} kB): equal to the trained network, step by step")
     # What runs a .pte file is a device's program.
-    print(f"next: anchorstream {'info' if args.target == 'executorch' else 'listen'} {path}")
+    print(f"next: {called()} {'info' if args.target == 'executorch' else 'listen'} {path}")
     return 0
 
 

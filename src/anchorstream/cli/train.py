@@ -8,6 +8,7 @@ import os
 from pathlib import Path
 
 from anchorstream.cli.arguments import add_recipe
+from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
 EXAMPLE = """\
@@ -71,5 +72,5 @@ def run(args: argparse.Namespace) -> int:
         )
         best = f"epoch {summary['best_epoch'] + 1} of {summary['epochs']}"
         print(f"best on dev: {best}, miss rate {summary['dev_miss_rate']:.1%} (mean over false-alarm rates)")
-        print(f"next: anchorstream evaluate {folder}")
+        print(f"next: {called()} evaluate {folder}")
     return 0

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from anchorstream.cli.arguments import add_jobs, add_recipe, names, positive_int
+from anchorstream.cli.called import called
 from anchorstream.cli.progress import bars, loading_bar
 
 if TYPE_CHECKING:
@@ -165,7 +166,7 @@ def _print(found: Sequence[TunedLoss], args: argparse.Namespace, out: Path, page
         print("the losses have had different numbers of trials: this is no fair comparison yet")
     losses = ",".join(one.loss for one in found)
     overrides = shlex.join([args.recipe, *args.overrides])
-    print(f"\nreport: {page}\nnext:   anchorstream compare {overrides} --losses {losses} --tuned {out}")
+    print(f"\nreport: {page}\nnext:   {called()} compare {overrides} --losses {losses} --tuned {out}")
 
 
 def _say(text: str) -> None:
