@@ -46,7 +46,7 @@ def test_a_killed_search_goes_on_without_a_test_split_and_a_comparison_takes_wha
     pytest.importorskip("optuna")
     out = tmp_path / "out"
     recipe = ["keyword", f"data={no_test}", *BUDGET, "--losses", "ce,sal"]
-    words = ["tune", *recipe, "--trials", "2", "--jobs", "1", "--out", str(out)]
+    words = ["tune", *recipe, "--trials", "2", "--confirm", "1", "--jobs", "1", "--out", str(out)]
     begun = out / "trials" / "sal-trial000-seed1" / "config.yaml"
     children = kill_once_there(words, begun, patience_s=300)
     wait_until_gone(children)
@@ -57,7 +57,8 @@ def test_a_killed_search_goes_on_without_a_test_split_and_a_comparison_takes_wha
 
     assert main([*words, "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert len(list(out.glob("trials/*/training.json"))) == 4
+    # Two of each loss, and each with one more seed.
+    assert len(list(out.glob("trials/*/training.json"))) == 8
     assert {path: path.stat().st_mtime_ns for path in trained} == trained
     assert not list(out.glob("trials/cache*"))
     assert {loss: one["trials"] for loss, one in found["losses"].items()} == {"ce": 2, "sal": 2}

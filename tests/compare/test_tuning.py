@@ -9,6 +9,7 @@ import pytest
 # An extra of its own: what needs it is skipped without it.
 optuna = pytest.importorskip("optuna")
 
+from anchorstream.compare.confirming import confirm  # noqa: E402
 from anchorstream.compare.plan import load_subject  # noqa: E402
 from anchorstream.compare.study import open_storage, open_studies  # noqa: E402
 from anchorstream.compare.trials import TrialError  # noqa: E402
@@ -148,6 +149,62 @@ def test_a_trial_is_the_mean_of_its_seeds(tmp_path) -> None:
     own = search(tmp_path, ["ce"], 1, seeds=3)["ce"].own
     areas = [Instant.area(load_config("keyword", ["loss=ce", f"seed={seed}"])) for seed in (1, 2, 3)]
     assert own.area == pytest.approx(sum(areas) / 3)
+
+
+class Lucky(Instant):
+    """With seed 1 the settings that are worst in truth look best."""
+
+    @staticmethod
+    def area(config: Config) -> float:
+        away = abs(math.log(config.optimiser.learning_rate / 0.01)) / 10
+        return 0.5 - away if config.seed == 1 else 0.1 + away
+
+
+def test_what_was_luck_with_one_seed_is_not_chosen(tmp_path) -> None:
+    launcher = Lucky()
+    before = search(tmp_path, ["ce", "sal"], 5, launcher)
+    assert before["ce"].best is not before["ce"].own
+    subject = load_subject("keyword", [], ["ce", "sal"])
+    studies = open_studies(open_storage(tmp_path), subject, 1)
+    launcher.started.clear()
+    seen: list[tuple[int, int, float]] = []
+
+    def confirmed():
+        confirm(
+            studies,
+            trials=5,
+            seeds=1,
+            further=2,
+            out=tmp_path,
+            launcher=launcher,
+            progress=lambda *done: seen.append(done),
+        )
+        return {study.loss: result_of(study, 5, 1, tmp_path, 2) for study in studies}
+
+    found = confirmed()
+    # The recipe's settings and two others of each loss; all of one seed first.
+    assert len(launcher.started) == 12
+    assert [path.name[-1] for path in launcher.started] == ["2"] * 6 + ["3"] * 6
+    assert seen[-1] == (12, 12, 12.0)
+    for loss, one in found.items():
+        assert one.best is one.own
+        assert sum(tried.confirmed is not None for tried in one.tried) == 3
+        areas = [Lucky.area(load_config("keyword", [f"loss={loss}", f"seed={seed}"])) for seed in (1, 2, 3)]
+        assert one.own.judged == pytest.approx(sum(areas) / 3)
+    launcher.started.clear()
+    assert confirmed()["ce"].best.number == found["ce"].best.number
+    assert not launcher.started
+
+
+def test_a_finalist_that_fails_with_another_seed_misses_everything(tmp_path, capsys) -> None:
+    launcher = Instant(fails=lambda config: config.seed == 2 and config.optimiser.learning_rate != 0.01)
+    search(tmp_path, ["ce"], 4, launcher)
+    studies = open_studies(open_storage(tmp_path), load_subject("keyword", [], ["ce"]), 1)
+    confirm(studies, trials=4, seeds=1, further=1, out=tmp_path, launcher=launcher)
+    found = result_of(studies[0], 4, 1, tmp_path, 1)
+    assert found.best is found.own
+    assert sorted(tried.confirmed for tried in found.tried if tried.confirmed is not None)[1:] == [1.0, 1.0]
+    assert "its settings count as missing everything" in capsys.readouterr().err
 
 
 def test_another_recipe_is_refused_in_the_same_folder(tmp_path) -> None:

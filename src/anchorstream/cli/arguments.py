@@ -48,12 +48,21 @@ def add_jobs(parser: argparse.ArgumentParser) -> None:
 
 def positive_int(text: str) -> int:
     """A whole number from 1 on, for ``type=`` of an argument."""
+    return _whole(text, least=1)
+
+
+def non_negative_int(text: str) -> int:
+    """A whole number from 0 on, for ``type=`` of an argument."""
+    return _whole(text, least=0)
+
+
+def _whole(text: str, least: int) -> int:
     try:
         value = int(text)
     except ValueError:
-        value = 0
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 on, got {text!r}")
+        value = least - 1
+    if value < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} on, got {text!r}")
     return value
 
 

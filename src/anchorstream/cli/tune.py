@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import add_jobs, add_recipe, names, positive_int
+from anchorstream.cli.arguments import add_jobs, add_recipe, names, non_negative_int, positive_int
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import bars, loading_bar
 
@@ -53,6 +53,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="trainings of each trial, of which the mean counts (default: 1)",
     )
+    parser.add_argument(
+        "--confirm",
+        type=non_negative_int,
+        default=2,
+        metavar="N",
+        help="further seeds of the recipe's settings and the two best others of each loss, which decide between them "
+        "(default: 2)",
+    )
     parser.add_argument("--out", type=Path, metavar="DIR", help="default: runs/tune-RECIPE")
     add_jobs(parser)
     parser.add_argument(
@@ -65,6 +73,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Searches, and says what was found."""
+    from anchorstream.compare.confirming import confirm
     from anchorstream.compare.plan import load_subject
     from anchorstream.compare.search_space import search_space
     from anchorstream.compare.study import open_storage, open_studies
@@ -94,7 +103,19 @@ def run(args: argparse.Namespace) -> int:
             cached=not args.no_cache,
             watch=watch,
         )
-    found = [result_of(study, args.trials, args.seeds, out) for study in studies if study.told]
+    if args.confirm:
+        with _confirming(args.confirm) as progress:
+            confirm(
+                asked,
+                trials=args.trials,
+                seeds=args.seeds,
+                further=args.confirm,
+                out=out,
+                jobs=args.jobs,
+                cached=not args.no_cache,
+                progress=progress,
+            )
+    found = [result_of(study, args.trials, args.seeds, out, args.confirm) for study in studies if study.told]
     page = write_tuned(
         out,
         subject.config,
@@ -106,6 +127,7 @@ def run(args: argparse.Namespace) -> int:
             "dev": f"{subject.config.dev.hours:g} h, noise at {subject.config.dev.snr_db:g} dB",
             "trials": {one.loss: len(one.tried) for one in found},
             "seeds": args.seeds,
+            "further seeds of finalists": args.confirm,
         },
     )
     _print(found, args, out, page)
@@ -134,6 +156,24 @@ def _watching(
         yield update
 
 
+@contextmanager
+def _confirming(seeds: int) -> Iterator[Callable[[int, int, float], None]]:
+    """A bar for all trainings of finalists; where stderr is no terminal, a line for each."""
+    _say(f"the best settings of each loss, with {seeds} more seed(s)")
+    with bars() as progress:
+        row = progress.add_task("confirming", total=None)
+        told = 0
+
+        def update(done: int, total: int, with_parts: float) -> None:
+            nonlocal told
+            progress.update(row, completed=with_parts, total=total)
+            if progress.disable and done > told:
+                told = done
+                _say(f"confirming: {done} of {total} trainings")
+
+        yield update
+
+
 def _print(found: Sequence[TunedLoss], args: argparse.Namespace, out: Path, page: Path) -> None:
     from anchorstream.train.per_loss import TUNED_FILE
 
@@ -142,9 +182,9 @@ def _print(found: Sequence[TunedLoss], args: argparse.Namespace, out: Path, page
         by_loss = {
             one.loss: {
                 "trials": len(one.tried),
-                "own": {"dev_area": one.own.area, "dev_miss_rate": one.own.miss_rate},
+                "own": {"dev_area": one.own.judged, "dev_miss_rate": one.own.miss_rate},
                 "best": {
-                    "dev_area": one.best.area,
+                    "dev_area": one.best.judged,
                     "dev_miss_rate": one.best.miss_rate,
                     "number": one.best.number,
                 },
@@ -157,7 +197,7 @@ def _print(found: Sequence[TunedLoss], args: argparse.Namespace, out: Path, page
         return
     for one in found:
         print(
-            f"{one.loss}: area on dev {one.own.area:.1%} with the recipe, {one.best.area:.1%} with the best of"
+            f"{one.loss}: area on dev {one.own.judged:.1%} with the recipe, {one.best.judged:.1%} with the best of"
         )
         print(
             f"  {len(one.tried)} trials: {' '.join(f'{key}={value}' for key, value in one.best.settings.items())}"

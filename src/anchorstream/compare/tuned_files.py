@@ -53,6 +53,7 @@ def write_tuned(out: Path, config: Config, tuned: Sequence[TunedLoss], context: 
             "number": tried.number,
             "settings": tried.settings,
             "dev_area": tried.area,
+            "dev_area_confirmed": tried.confirmed,
             "dev_miss_rate": tried.miss_rate,
             "best": tried is one.best,
         }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,9 @@ from anchorstream.train.config import Config
 from anchorstream.train.run import open_run
 
 TRIALS_FOLDER = "trials"
+
+# Of each loss, the recipe's own settings always among them.
+FINALISTS = 3
 
 # What a training that failed counts as: every event missed.
 _FAILED = 1.0
@@ -38,6 +41,7 @@ class Tried:
         values: the same as numbers, as they were drawn.
         area: mean area under the frontier on dev, over seeds; 1 where a training failed.
         miss_rate: mean miss rate on dev, over seeds; ``None`` where a training failed.
+        confirmed: of a finalist that was trained with further seeds, the mean area over all of its seeds.
     """
 
     number: int
@@ -45,6 +49,12 @@ class Tried:
     values: dict[str, float]
     area: float
     miss_rate: float | None
+    confirmed: float | None = None
+
+    @property
+    def judged(self) -> float:
+        """The area by as many seeds as there are."""
+        return self.area if self.confirmed is None else self.confirmed
 
 
 @dataclass(frozen=True)
@@ -70,8 +80,9 @@ class TunedLoss:
 
     @property
     def best(self) -> Tried:
-        """The settings with the least area; of several, those that were tried first."""
-        return min(self.tried, key=lambda tried: tried.area)
+        """The settings with the least area, of the finalists where they were confirmed; of several, the first."""
+        confirmed = [tried for tried in self.tried if tried.confirmed is not None]
+        return min(confirmed or self.tried, key=lambda tried: tried.judged)
 
 
 def tune(
@@ -123,7 +134,8 @@ class _Round:
     ) -> None:
         self._points, self._watch = points, watch
         self._runs = {
-            (study.loss, point.number): trainings(study, point, seeds, folder) for study, point in points
+            (study.loss, point.number): trainings(study, point, range(seeds), folder)
+            for study, point in points
         }
         self._study_of = {
             trial: study for study, point in points for trial in self._runs[study.loss, point.number]
@@ -174,13 +186,13 @@ class _Round:
         print(f"counts as one that misses everything: {error}", file=sys.stderr)
 
 
-def trainings(study: LossStudy, point: Point, seeds: int, folder: Path) -> list[Trial]:
-    """The trainings of a point, one a seed."""
+def trainings(study: LossStudy, point: Point, seeds: range, folder: Path) -> list[Trial]:
+    """The trainings of a point, one a seed, which are counted from that of the recipe."""
     config = with_settings(study.config, settings_of(study.config, study.ranges, point.values))
     name = f"{study.loss.replace('+', '-')}-trial{point.number:03d}"
     return [
         Trial(side_by_side(config).model_copy(update={"seed": seed}), folder / f"{name}-seed{seed}")
-        for seed in range(config.seed, config.seed + seeds)
+        for seed in (config.seed + further for further in seeds)
     ]
 
 
@@ -196,11 +208,11 @@ def with_settings(config: Config, settings: dict[str, Any]) -> Config:
     return Config.model_validate(tree)
 
 
-def result_of(study: LossStudy, trials: int, seeds: int, out: Path) -> TunedLoss:
-    """What a study came to in its first ``trials`` points."""
+def result_of(study: LossStudy, trials: int, seeds: int, out: Path, further: int = 0) -> TunedLoss:
+    """What a study came to in its first ``trials`` points, the finalists by ``further`` seeds more."""
     tried = []
     for point, area in study.told[:trials]:
-        runs = trainings(study, point, seeds, out / TRIALS_FOLDER)
+        runs = trainings(study, point, range(seeds), out / TRIALS_FOLDER)
         rates = [_dev(trial)["dev_miss_rate"] for trial in runs if trial.trained]
         tried.append(
             Tried(
@@ -211,7 +223,32 @@ def result_of(study: LossStudy, trials: int, seeds: int, out: Path) -> TunedLoss
                 miss_rate=sum(rates) / len(rates) if len(rates) == len(runs) else None,
             )
         )
-    return TunedLoss(study.loss, study.ranges, tried, study.importances)
+    tuned = TunedLoss(study.loss, study.ranges, tried, study.importances)
+    more = {
+        point.number: trainings(study, point, range(seeds, seeds + further), out / TRIALS_FOLDER)
+        for point in finalists(tuned)
+    }
+    # A loss of an earlier call may not have got so far.
+    if not any(trial.trained for runs in more.values() for trial in runs):
+        return tuned
+    confirmed = [
+        replace(one, confirmed=_confirmed(one.area, seeds, more[one.number])) if one.number in more else one
+        for one in tried
+    ]
+    return replace(tuned, tried=confirmed)
+
+
+def finalists(tuned: TunedLoss) -> list[Point]:
+    """The recipe's own settings and the best of the others, which further seeds decide between."""
+    others = sorted(tuned.tried[1:], key=lambda tried: tried.area)
+    return [Point(tried.number, tried.values) for tried in [tuned.own, *others[: FINALISTS - 1]]]
+
+
+def _confirmed(area: float, seeds: int, runs: Sequence[Trial]) -> float:
+    if not all(trial.trained for trial in runs):
+        return _FAILED
+    areas = [float(_dev(trial)["dev_area"]) for trial in runs]
+    return (seeds * area + sum(areas)) / (seeds + len(areas))
 
 
 def _dev(trial: Trial) -> dict[str, Any]:

@@ -158,7 +158,7 @@ def _text(value: object) -> str:
 
 def _verdict(tuned: Sequence[TunedLoss]) -> str:
     told = "; ".join(
-        f"{one.loss} from {one.own.area:.1%} to {one.best.area:.1%} ({len(one.tried)} trials)"
+        f"{one.loss} from {one.own.judged:.1%} to {one.best.judged:.1%} ({len(one.tried)} trials)"
         for one in tuned
     )
     said = f"Area under the frontier on dev, less is better: {told}."
