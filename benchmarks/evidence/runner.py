@@ -20,8 +20,11 @@ from records import Line, append, read_all
 from studies import Cell, digest
 
 
-def missing(planned: Sequence[Cell], results: Path, scored: Conditions) -> list[Cell]:
-    """The cells without a line; the line of one that another study has measured is copied from there."""
+def missing(planned: Sequence[Cell], results: Path, scored: Conditions, *, copy: bool = True) -> list[Cell]:
+    """The cells without a line; the line of one that another study has measured is copied from there.
+
+    With ``copy`` off, nothing is written.
+    """
     known: dict[tuple[object, ...], dict[str, Line]] = {}
     for line in read_all(results):
         key = (line["settings"], line["seed"], line["split"], line["snr_db"], line["stream_hours"])
@@ -31,7 +34,7 @@ def missing(planned: Sequence[Cell], results: Path, scored: Conditions) -> list[
         of = known.get((cell.settings, cell.config.seed, scored.split, scored.snr_db, scored.hours), {})
         if not of:
             todo.append(cell)
-        elif cell.study not in of:
+        elif copy and cell.study not in of:
             line = next(iter(of.values()))
             append(results, {**line, "study": cell.study, "variant": dict(cell.variant)})
     return todo

@@ -33,7 +33,8 @@ def main() -> int:
         tree["tasks"]["trigger"]["overrides"] += wrists
     seeds = range(args.first_seed, args.first_seed + (args.seeds or about["seeds"]))
     overrides = [f"data={args.data}", *([f"optimiser.epochs={args.epochs}"] if args.epochs else [])]
-    todo = missing(cells(tree, args.study, seeds, overrides), args.results, scored)
+    planned = cells(tree, args.study, seeds, overrides)
+    todo = missing(planned, args.results, scored, copy=not args.dry_run)
     if args.dry_run:
         print("\n".join(cell.name for cell in todo))
         return 0

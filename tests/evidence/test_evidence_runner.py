@@ -55,6 +55,8 @@ def test_cells_are_measured_once_and_copied_to_another_study(small, tmp_path) ->
     assert missing(cells[:1], results, Conditions("test", 0.0, 0.05)) == cells[:1]
 
     other = [replace(cell, study="ablation-kernel", variant={"kernel": "power"}) for cell in cells[:2]]
+    assert missing(other, results, SCORED, copy=False) == []
+    assert len(read_all(results)) == 2
     assert missing(other, results, SCORED) == []
     copied = [line for line in read_all(results) if line["study"] == "ablation-kernel"]
     assert [line["variant"] for line in copied] == [{"kernel": "power"}] * 2
