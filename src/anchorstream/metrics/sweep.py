@@ -31,7 +31,7 @@ def sweep(
     """Decodes and matches at many thresholds; each count equals that of `Decoder` and `match`.
 
     Args:
-        streams: scored one at a time, then summed.
+        streams: each scored for itself, then summed.
         label: which label; events of other labels are background to it.
         settings: smoothing, refractory time, release and its length. Its threshold is one of those visited.
         window: how far from an event a detection may lie to be its hit.
