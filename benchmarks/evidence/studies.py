@@ -97,7 +97,7 @@ def cells(tree: Mapping[str, Any], study: str, seeds: Sequence[int], overrides: 
     found: dict[str, Cell] = {}
     for seed, task, network in itertools.product(seeds, about["tasks"], about["networks"]):
         for variant, loss in itertools.product(_variants(about, network), about["losses"]):
-            kept = {key: value for key, value in variant.items() if _applies(key, loss)}
+            kept = _that_apply(variant, loss)
             config = _config(tree, about, task, network, loss, kept, [*overrides, f"seed={seed}"])
             cell = Cell(study, task, network, {_short(key): kept[key] for key in kept}, config)
             # Settings that a loss does not have leave one training of it.
@@ -109,7 +109,7 @@ def expected(tree: Mapping[str, Any], study: str, network: str) -> int:
     """How many trainings a study has on one of its tasks with a network."""
     about = tree["studies"][study]
     made = {
-        (loss, json.dumps({key: value for key, value in variant.items() if _applies(key, loss)}))
+        (loss, json.dumps(_that_apply(variant, loss)))
         for variant, loss in itertools.product(_variants(about, network), about["losses"])
     }
     return len(made) * int(about["seeds"])
@@ -125,6 +125,10 @@ def _variants(about: Mapping[str, Any], network: str) -> Iterator[dict[str, Any]
     for values in itertools.product(*grid.values()):
         for size in about.get("sizes", {}).get(network, [None]):
             yield dict(zip(grid, values, strict=True)) | ({} if size is None else {"model.options": size})
+
+
+def _that_apply(settings: Mapping[str, Any], loss: str) -> dict[str, Any]:
+    return {key: value for key, value in settings.items() if _applies(key, loss)}
 
 
 def _applies(key: str, loss: str) -> bool:
@@ -158,9 +162,7 @@ def _config(
         f"loss={json.dumps(loss)}",
         "optimiser.threads=1",
         *_tuned(about.get("tuned"), task, network, loss),
-        *_given(
-            {key: value for key, value in about.get("settings", {}).items() if _applies(key, loss)}, loss
-        ),
+        *_given(_that_apply(about.get("settings", {}), loss), loss),
         *_given(variant, loss),
         *overrides,
     ]

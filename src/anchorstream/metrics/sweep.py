@@ -63,7 +63,7 @@ def sweep(
     latencies_s = np.full((len(events), len(chosen)), np.nan)
     row = 0
     for together in _in_groups(scored):
-        joined = _Joined(together, settings, window)
+        joined = _Joined(together, window)
         rows = slice(row, row + len(joined.anchors_s))
         joined.score(chosen, settings.release, false_alarms, latencies_s[rows])
         row = rows.stop
@@ -147,10 +147,9 @@ class _Joined:
     thousand.
     """
 
-    def __init__(self, streams: Sequence[_Scored], settings: DecoderSettings, window: MatchWindow) -> None:
+    def __init__(self, streams: Sequence[_Scored], window: MatchWindow) -> None:
         self.clock = streams[0].clock
-        self.refractory_frames = settings.refractory_frames(self.clock.hop_s)
-        self.release_frames = settings.release_frames(self.clock.hop_s)
+        self.refractory_frames, self.release_frames = streams[0].refractory_frames, streams[0].release_frames
         lengths = [len(one.smoothed) for one in streams]
         gap = self.refractory_frames + self.release_frames
         #: (N,) where the frames of each stream begin among all, and where its time does.
