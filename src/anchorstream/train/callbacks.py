@@ -96,7 +96,7 @@ class ProgressFile(pl.Callback):
         beside = self._path.with_suffix(".json.tmp")
         progress = {
             "done": trainer.global_step / total,
-            "seconds": round(self._spent_s + time.monotonic() - self._started_at, 1),
+            "seconds": round(self._spent_s + time.monotonic() - self._started_at, 3),
             "epochs": epochs,
         }
         beside.write_text(json.dumps(progress), encoding="utf-8")
