@@ -7,7 +7,8 @@
 *Model* is raw samples to posteriors, hop by hop or several hops a call: *plain* is ``Session.step``, which hands the
 state in and out; *bound* is ``Stepper.step``, where onnxruntime reads and writes buffers that stay in place. *Detector*
 is all of it: int16 blocks of that length through ``Detector.push``, decoder included. A step is a whole number of hops,
-the nearest to what was asked for. A ``.tflite`` file runs one hop a call, see ``running/ours.py``.
+the nearest to what was asked for. A ``.tflite`` file runs one stream after the other, and as many hops a call as it has
+been made for; *held* is what it would cost without copies, see ``running/ours.py``.
 
 *Streams* are many in one call: *model* is ``Stepper.step`` of a batch, *pool* is ``DetectorPool.push``, decoders
 included; both for each stream.
@@ -96,15 +97,15 @@ def main() -> None:
     variants = Variants()
     with model_files(args.models, args.presets) as files:
         for name, path in files.items():
-            if path.suffix == ".tflite":
-                ours.add_litert(variants, name, path, args.seconds)
-                continue
             session = Session.open(path)
             if session.contract.sample_rate_hz != RATE_HZ or session.contract.motion:
                 parser.error(f"{path}: expected a model of audio alone at {RATE_HZ} Hz")
             ours.add_model(variants, name, session, args.steps_ms, args.seconds)
-            ours.add_streams(variants, name, session, 30, args.seconds)
             ours.add_blocks(variants, name, session, args.seconds)
+            if session.onnx is None:
+                ours.add_held(variants, name, path, session, args.seconds)
+            else:
+                ours.add_streams(variants, name, session, 30, args.seconds)
         peers = {
             others.PYMICRO: others.add_pymicro(variants, args.steps_ms, args.seconds),
             others.SILERO: others.add_silero(variants, args.seconds),

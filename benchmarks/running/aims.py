@@ -31,7 +31,7 @@ def rows(
 
     for step, aim in (("30", "0.5"), ("80", "0.35")):
         for kind in ("bound", "detector"):
-            add(f"{step} ms steps, ONNX, {kind}, of {PYMICRO}", f"<= {aim}", ratios(step, kind, PYMICRO))
+            add(f"{step} ms steps, {kind}, of {PYMICRO}", f"<= {aim}", ratios(step, kind, PYMICRO))
     add(f"10 ms steps, LiteRT, held views, of {PYMICRO}", "<= 0.5", ratios("10", "held", PYMICRO))
     for kind in ("model", "pool"):
         keys = [(name, "64 streams", kind) for name in files]

@@ -1,5 +1,6 @@
 """The LiteRT file: one hop with its state, equal to the network, with its contract; 8-bit weights no further off."""
 
+import copy
 import json
 import sys
 import threading
@@ -22,6 +23,7 @@ from anchorstream.export import ParityError, export_litert, export_onnx
 from anchorstream.export import litert as export_module
 from anchorstream.export.drift import check_drift
 from anchorstream.export.litert import _with_metadata
+from anchorstream.runtime.litert_file import _alone
 
 DECODER = DecoderSettings(threshold=0.3, refractory_s=0.2)
 TRAINING = {"loss": "sal", "parameters": 1234}
@@ -76,14 +78,38 @@ def test_a_motion_sensor_is_a_second_input(name, tmp_path):
     np.testing.assert_allclose(off, detector.posteriors(detector(pcm)).numpy(), rtol=0, atol=1e-5)
 
 
-def test_inputs_and_outputs_have_names_and_sizes_of_one_hop(path):
+@pytest.mark.parametrize(("signature", "hops"), [("serving_default", 1), ("several_hops", 3)])
+def test_inputs_and_outputs_have_names_and_fixed_sizes(path, signature, hops):
     from ai_edge_litert.interpreter import Interpreter
 
-    runner = Interpreter(model_path=str(path)).get_signature_runner()
+    runner = Interpreter(model_path=str(path)).get_signature_runner(signature)
     sizes = {name: list(about["shape"]) for name, about in runner.get_input_details().items()}
-    assert sizes == {"pcm": [1, 160], "pcm_tail": [1, 320], "hidden": [1, 2, 24]}
+    assert sizes == {"pcm": [1, 160 * hops], "pcm_tail": [1, 320], "hidden": [1, 2, 24]}
     sizes = {name: list(about["shape"]) for name, about in runner.get_output_details().items()}
-    assert sizes == {"posteriors": [1, 1, 2], "pcm_tail_out": [1, 320], "hidden_out": [1, 2, 24]}
+    assert sizes == {"posteriors": [1, hops, 2], "pcm_tail_out": [1, 320], "hidden_out": [1, 2, 24]}
+
+
+@pytest.mark.parametrize("file", ["path", "rounded"])
+def test_a_call_of_several_hops_is_one_of_as_many_calls(file, request):
+    session = Session.open(request.getfixturevalue(file))
+    pcm = (0.1 * np.random.default_rng(5).standard_normal((1, 160 * 8))).astype(np.float32)
+    # 3 + 3 + 1 + 1 hops.
+    together, after = session.step(pcm, session.init_state())
+    state, parts = session.init_state(), []
+    for hop in np.split(pcm, 8, axis=1):
+        posteriors, state = session.step(hop, state)
+        parts.append(posteriors)
+    np.testing.assert_allclose(together, np.concatenate(parts, axis=1), rtol=0, atol=1e-6)
+    for name in state:
+        np.testing.assert_allclose(after[name], state[name], rtol=1e-5, atol=1e-5)
+
+
+@torch.no_grad()
+def test_hops_of_30_ms_need_no_second_signature(tmp_path):
+    detector = trained("mixednet")
+    path = export_litert(detector, tmp_path / "model.tflite", decoder=DECODER)
+    assert detector.clock.hop_s == 0.03
+    assert len(flatbuffer_utils.read_model(str(path)).signatureDefs) == 1
 
 
 def test_the_file_holds_its_contract_and_no_path(path, small):
@@ -200,6 +226,20 @@ def test_a_file_and_a_contract_that_do_not_belong_together(path, tmp_path, chang
     with pytest.raises(error, match=reason) as caught:
         Session.open(changed)
     assert str(changed) in str(caught.value)
+
+
+def test_a_file_without_a_network_of_one_hop_or_with_three_is_refused(path, tmp_path):
+    several = tmp_path / "several.tflite"
+    several.write_bytes(_alone(path.read_bytes(), "several_hops"))
+    with pytest.raises(ModelError, match=r"takes a single hop a call, or also several, this one \[3\]"):
+        Session.open(several)
+    model = flatbuffer_utils.read_model(str(path))
+    model.signatureDefs.append(copy.copy(model.signatureDefs[0]))
+    model.signatureDefs[-1].signatureKey = b"third"
+    three = tmp_path / "three.tflite"
+    three.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    with pytest.raises(ModelError, match="one signature or 2, this one has 3"):
+        Session.open(three)
 
 
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])

@@ -1,4 +1,4 @@
-"""One LiteRT file per detector (``.tflite``): a hop of samples in, posteriors out, the contract in its metadata."""
+"""One LiteRT file per detector (``.tflite``): samples in, posteriors out, the contract in its metadata."""
 
 from __future__ import annotations
 
@@ -31,6 +31,11 @@ from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS
 # How the converter calls what the network computes, and nothing of the front end: after the module around it.
 _NETWORK_SCOPE = "_Network"
 
+# Of a second signature, where hops are shorter: what a call costs is then shared by several, and 30 ms are what
+# most sources of audio give at once.
+_CALL_S = 0.03
+_ONE_HOP, _SEVERAL_HOPS = "serving_default", "several_hops"
+
 
 def export_litert(
     detector: StreamingDetector,
@@ -47,8 +52,9 @@ def export_litert(
 
     The file takes one stream and one hop of the detector a call: ``pcm`` (1, hop_samples) float32, for a detector with
     a motion sensor ``motion`` (1, stride, channels), and one input for each state by its name; it gives ``posteriors``
-    (1, 1, labels) and ``<state>_out`` for the next call. It is compared with ``detector`` before it gets its name;
-    where they differ, nothing is written and a file that was there is kept.
+    (1, 1, labels) and ``<state>_out`` for the next call. Where a hop is shorter than 30 ms, its second signature
+    ``several_hops`` takes as many of them as that a call, with the same weights. It is compared with ``detector``
+    before it gets its name; where they differ, nothing is written and a file that was there is kept.
 
     Args:
         detector: what to export; it is not changed.
@@ -139,16 +145,23 @@ class _Step(nn.Module):
 
 
 def _converted(detector: StreamingDetector) -> bytes:
-    example = {PCM: torch.zeros(1, detector.hop_samples), **detector.init_state(1)}
-    if detector.motion:
-        example[MOTION] = torch.zeros(1, detector.network.stride, len(detector.motion))
+    step = _Step(detector).eval()
+    several = round(_CALL_S / detector.clock.hop_s)
     with _quiet_converter():
         import litert_torch
 
-        # Contiguous: it takes another order of the axes in memory for another order of the axes.
-        example = {name: tensor.contiguous() for name, tensor in example.items()}
-        converted = litert_torch.convert(_Step(detector).eval(), sample_kwargs=example)
-        return bytes(converted.model_content())
+        converter = litert_torch.signature(_ONE_HOP, step, sample_kwargs=_example(detector, 1))
+        if several > 1:
+            converter = converter.signature(_SEVERAL_HOPS, step, sample_kwargs=_example(detector, several))
+        return bytes(converter.convert().model_content())
+
+
+def _example(detector: StreamingDetector, hops: int) -> dict[str, Tensor]:
+    example = {PCM: torch.zeros(1, hops * detector.hop_samples), **detector.init_state(1)}
+    if detector.motion:
+        example[MOTION] = torch.zeros(1, hops * detector.network.stride, len(detector.motion))
+    # Contiguous: the converter takes another order of the axes in memory for another order of the axes.
+    return {name: tensor.contiguous() for name, tensor in example.items()}
 
 
 def _rounded(network: bytes) -> bytes:
@@ -172,7 +185,7 @@ def _rounded(network: bytes) -> bytes:
 
 
 def _with_metadata(network: bytes, contract: str) -> bytes:
-    """The file with the contract, and without the names of tensors, which take 25 kB; those of the signature stay."""
+    """The file with the contract, and without the names of tensors, which take 25 kB; those of the signatures stay."""
     from ai_edge_litert import schema_py_generated as schema
     from ai_edge_litert.tools import flatbuffer_utils
 
@@ -184,8 +197,9 @@ def _with_metadata(network: bytes, contract: str) -> bytes:
     model.buffers.append(buffer)
     model.metadata = [*(model.metadata or []), entry]
     store_sparsely(model)
-    for tensor in model.subgraphs[0].tensors:
-        tensor.name = b""
+    for graph in model.subgraphs:
+        for tensor in graph.tensors:
+            tensor.name = b""
     return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import copy
+from collections import defaultdict
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 if TYPE_CHECKING:
-    from ai_edge_litert.schema_py_generated import ModelT, SparsityParametersT
+    from ai_edge_litert.schema_py_generated import ModelT, SparsityParametersT, SubGraphT, TensorT
 
 # Below that, the indices and the operator take what the zeros did.
 _LEAST_NUMBERS = 1000
 _MOST_SHARE = 0.25
+# They are stored in 16 bits.
+_MOST_INDEX = 65_535
 
 
 def store_sparsely(model: ModelT) -> None:
@@ -21,40 +24,57 @@ def store_sparsely(model: ModelT) -> None:
     LiteRT's operator ``DENSIFY`` fills such a matrix in before the first step, and keeps it.
 
     Args:
-        model: the file as objects; it is changed.
+        model: the file as objects; it is changed. Its networks may share matrices.
     """
+    users = defaultdict(list)
+    for graph in model.subgraphs:
+        for index, tensor in enumerate(graph.tensors):
+            users[tensor.buffer].append((graph, index))
+    for buffer, places in users.items():
+        tensors = [graph.tensors[index] for graph, index in places]
+        once_each = len({id(graph) for graph, _ in places}) == len(places)
+        alike = len({(tensor.type, tuple(tensor.shape)) for tensor in tensors}) == 1
+        matrix = _matrix(tensors[0], model.buffers[buffer].data) if once_each and alike else None
+        if matrix is None or not _pays(matrix):
+            continue
+        model.buffers[buffer].data = np.frombuffer(matrix[matrix != 0].tobytes(), dtype=np.uint8)
+        for graph, index in places:
+            _fill_in(model, graph, index, matrix)
+
+
+def _matrix(tensor: TensorT, data: np.ndarray | None) -> np.ndarray | None:
+    """What a tensor holds, if it is a constant float32 matrix that is stored as such."""
     from ai_edge_litert import schema_py_generated as schema
 
-    (graph,) = model.subgraphs
-    for index, tensor in enumerate(list(graph.tensors)):
-        data = model.buffers[tensor.buffer].data
-        if tensor.type != schema.TensorType.FLOAT32 or data is None or len(tensor.shape) != 2:
-            continue
-        if tensor.sparsity is not None:
-            continue
-        matrix = np.frombuffer(bytes(data), dtype=np.float32).reshape(tensor.shape)
-        kept = np.count_nonzero(matrix)
-        if (
-            matrix.size < _LEAST_NUMBERS
-            or kept > _MOST_SHARE * matrix.size
-            or max(*matrix.shape, kept) > 65_535
-        ):
-            continue
-        shared = sum(other.buffer == tensor.buffer for other in graph.tensors)
-        if shared > 1:
-            continue
-        model.buffers[tensor.buffer].data = np.frombuffer(matrix[matrix != 0].tobytes(), dtype=np.uint8)
-        stored = copy.copy(tensor)
-        stored.sparsity = _by_rows(matrix)
-        # Whoever reads the matrix finds it where it was. Buffer 0 is the one that is empty in every file.
-        tensor.buffer = 0
-        graph.tensors.append(stored)
-        operator = schema.OperatorT()
-        operator.opcodeIndex = _densify(model)
-        operator.inputs, operator.outputs = [len(graph.tensors) - 1], [index]
-        operator.builtinOptionsType = schema.BuiltinOptions.DensifyOptions
-        operator.builtinOptions = schema.DensifyOptionsT()
-        graph.operators.insert(0, operator)
+    if tensor.type != schema.TensorType.FLOAT32 or data is None or len(tensor.shape) != 2:
+        return None
+    if tensor.sparsity is not None:
+        return None
+    return np.frombuffer(bytes(data), dtype=np.float32).reshape(tensor.shape)
+
+
+def _pays(matrix: np.ndarray) -> bool:
+    kept = np.count_nonzero(matrix)
+    small = matrix.size < _LEAST_NUMBERS
+    return bool(not small and kept <= _MOST_SHARE * matrix.size and max(*matrix.shape, kept) <= _MOST_INDEX)
+
+
+def _fill_in(model: ModelT, graph: SubGraphT, index: int, matrix: np.ndarray) -> None:
+    """Puts the operator before all others that makes the matrix of what is stored of it."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    tensor = graph.tensors[index]
+    stored = copy.copy(tensor)
+    stored.sparsity = _by_rows(matrix)
+    # Whoever reads the matrix finds it where it was. Buffer 0 is the one that is empty in every file.
+    tensor.buffer = 0
+    graph.tensors.append(stored)
+    operator = schema.OperatorT()
+    operator.opcodeIndex = _densify(model)
+    operator.inputs, operator.outputs = [len(graph.tensors) - 1], [index]
+    operator.builtinOptionsType = schema.BuiltinOptions.DensifyOptions
+    operator.builtinOptions = schema.DensifyOptionsT()
+    graph.operators.insert(0, operator)
 
 
 def _by_rows(matrix: np.ndarray) -> SparsityParametersT:

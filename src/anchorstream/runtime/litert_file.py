@@ -22,15 +22,21 @@ if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
 
+# A single hop a call, and several.
+_MOST_SIGNATURES = 2
+_MOST_HOPS = 64
+
+
 def is_litert(data: bytes) -> bool:
     """Whether the content of a file is a LiteRT model: all of them have the mark ``TFL3`` in the same place."""
     return data[4:8] == b"TFL3"
 
 
 class LiteRTFile:
-    """The network of a LiteRT file: one stream and one hop in a call, so that every size in it is fixed.
+    """The networks of a LiteRT file: one stream and a fixed number of hops in a call, so that every size is fixed.
 
-    Several streams and hops are run one after another; a hop of a small network takes some 10 us.
+    There is one for a single hop, and where hops are short another for several, which costs far less than as many
+    calls. Several streams and further hops are run one after another; a hop of a small network takes some 10 us.
 
     Args:
         data: the content of the file.
@@ -51,7 +57,7 @@ class LiteRTFile:
         # An interpreter holds the tensors of the call that it is in.
         self._lock = threading.Lock()
         try:
-            self._interpreter, inputs, outputs = _opened(data, threads)
+            opened = _opened(data, threads)
             # After the interpreter has seen that the file is sound.
             metadata = _metadata(data)
         except (ImportError, ContractError, ModelError):
@@ -59,11 +65,15 @@ class LiteRTFile:
         except Exception as error:  # what is not sound fails in many ways
             raise ModelError(f"it is no model that LiteRT can run: {first_line(error)}") from error
         self.contract = Contract.from_json(metadata)
-        _check_signature(inputs, outputs, self.contract)
-        self._inputs = {name: details["index"] for name, details in inputs.items()}
-        self._outputs = {name: details["index"] for name, details in outputs.items()}
         self._states = [state.name for state in self.contract.states]
-        self._states_after = {name: self._outputs[f"{name}_out"] for name in self._states}
+        #: The longest call first.
+        self._networks = sorted(
+            (_Network(interpreter, signature, self.contract) for interpreter, signature in opened),
+            key=lambda network: -network.hops,
+        )
+        calls = [network.hops for network in self._networks]
+        if calls[-1] != 1 or len(set(calls)) != len(calls):
+            raise ModelError(f"a model of ours takes a single hop a call, or also several, this one {calls}")
 
     def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
         """Runs whole hops.
@@ -100,34 +110,64 @@ class LiteRTFile:
         return posteriors, after
 
     def _run_stream(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
-        """One stream (1, n * hop_samples), hop by hop.
-
-        Each call of the interpreter from Python takes about as long as a layer, so there are no more than it needs.
-        """
-        interpreter, states, found = self._interpreter, others, []
-        hops = pcm.shape[1] // self.contract.hop_samples
-        for hop in range(hops):
-            for name in self._states:
-                interpreter.set_tensor(self._inputs[name], states[name])
-            interpreter.set_tensor(self._inputs[PCM], _part(pcm, hop, hops))
-            if MOTION in others:
-                interpreter.set_tensor(self._inputs[MOTION], _part(others[MOTION], hop, hops))
-            interpreter.invoke()
-            found.append(interpreter.get_tensor(self._outputs[POSTERIORS]))
-            states = {name: interpreter.get_tensor(index) for name, index in self._states_after.items()}
-        return found[0] if hops == 1 else np.concatenate(found, axis=1), states
+        """One stream (1, n * hop_samples), in as few calls as there can be."""
+        states, motion = others, others.get(MOTION)
+        hops, done, found = pcm.shape[1] // self.contract.hop_samples, 0, []
+        while done < hops:
+            network = next(network for network in self._networks if network.hops <= hops - done)
+            until = done + network.hops
+            posteriors, states = network.call(
+                _part(pcm, done, until, hops),
+                states,
+                None if motion is None else _part(motion, done, until, hops),
+            )
+            found.append(posteriors)
+            done = until
+        return found[0] if len(found) == 1 else np.concatenate(found, axis=1), states
 
 
-def _part(array: NDArray[np.float32], hop: int, hops: int) -> NDArray[np.float32]:
-    """What belongs to one of the hops of (1, n, ...)."""
-    if hops == 1:
+class _Network:
+    """One of the networks of a file, in an interpreter of its own.
+
+    Each call of an interpreter from Python takes about as long as a layer, so there are no more than it needs.
+    """
+
+    def __init__(self, interpreter: Interpreter, signature: str, contract: Contract) -> None:
+        runner = interpreter.get_signature_runner(signature)
+        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+        self.hops = _checked_hops(inputs, outputs, contract)
+        self._interpreter = interpreter
+        self._pcm, self._posteriors = inputs[PCM]["index"], outputs[POSTERIORS]["index"]
+        self._motion = inputs[MOTION]["index"] if contract.motion else None
+        self._states = [
+            (state.name, inputs[state.name]["index"], outputs[f"{state.name}_out"]["index"])
+            for state in contract.states
+        ]
+
+    def call(
+        self, pcm: NDArray[np.float32], states: Tensors, motion: NDArray[np.float32] | None
+    ) -> tuple[NDArray[np.float32], Tensors]:
+        interpreter = self._interpreter
+        for name, before, _ in self._states:
+            interpreter.set_tensor(before, states[name])
+        interpreter.set_tensor(self._pcm, pcm)
+        if motion is not None:
+            interpreter.set_tensor(self._motion, motion)
+        interpreter.invoke()
+        posteriors = interpreter.get_tensor(self._posteriors)
+        return posteriors, {name: interpreter.get_tensor(after) for name, _, after in self._states}
+
+
+def _part(array: NDArray[np.float32], first: int, until: int, hops: int) -> NDArray[np.float32]:
+    """What belongs to some of the hops of (1, n, ...)."""
+    if until - first == hops:
         return array
     size = array.shape[1] // hops
-    return array[:, hop * size : (hop + 1) * size]
+    return array[:, first * size : until * size]
 
 
-def _opened(data: bytes, threads: int) -> tuple[Interpreter, dict[str, Any], dict[str, Any]]:
-    """The interpreter, and what it says of its inputs and outputs by name."""
+def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, str]]:
+    """An interpreter for each network of the file, and what its signature is called."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -135,13 +175,35 @@ def _opened(data: bytes, threads: int) -> tuple[Interpreter, dict[str, Any], dic
             'running a .tflite model needs ai-edge-litert; install with: pip install "anchorstream[litert-runtime]"',
             name=error.name,
         ) from error
-    interpreter = Interpreter(model_content=data, num_threads=threads)
-    interpreter.allocate_tensors()
+
+    def opened(content: bytes) -> Interpreter:
+        interpreter = Interpreter(model_content=content, num_threads=threads)
+        interpreter.allocate_tensors()
+        return interpreter
+
+    interpreter = opened(data)
     signatures = list(interpreter.get_signature_list())
-    if len(signatures) != 1:
-        raise ModelError(f"a model of ours has one signature, it has {len(signatures)}")
-    runner = interpreter.get_signature_runner(signatures[0])
-    return interpreter, runner.get_input_details(), runner.get_output_details()
+    if not 1 <= len(signatures) <= _MOST_SIGNATURES:
+        raise ModelError(
+            f"a model of ours has one signature or {_MOST_SIGNATURES}, this one has {len(signatures)}"
+        )
+    if len(signatures) == 1:
+        return [(interpreter, signatures[0])]
+    return [(opened(_alone(data, signature)), signature) for signature in signatures]
+
+
+def _alone(data: bytes, signature: str) -> bytes:
+    """The file with one of its networks: an interpreter steps through the first of a file and no other.
+
+    (What runs a signature for others asks for memory anew with every call, which takes longer than the network.)
+    """
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(data))
+    (kept,) = (one for one in model.signatureDefs if one.signatureKey == signature.encode())
+    model.subgraphs, model.signatureDefs = [model.subgraphs[kept.subgraphIndex]], [kept]
+    kept.subgraphIndex = 0
+    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
 
 
 def _metadata(data: bytes) -> str:
@@ -155,17 +217,20 @@ def _metadata(data: bytes) -> str:
     raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
 
 
-def _check_signature(inputs: dict[str, Any], outputs: dict[str, Any], contract: Contract) -> None:
+def _checked_hops(inputs: dict[str, Any], outputs: dict[str, Any], contract: Contract) -> int:
+    """The hops that a network takes in a call, if all its inputs and outputs are those of the contract."""
     states = {state.name: state.shape for state in contract.states}
     for name in (PCM, MOTION):
         if name in states:
             raise ContractError(f"a state may not be called {name!r}")
-    expected_inputs = {PCM: (contract.hop_samples,), **states}
+    samples = [int(size) for size in inputs[PCM]["shape"][1:]] if PCM in inputs else []
+    hops = min(max(1, samples[0] // contract.hop_samples), _MOST_HOPS) if samples else 1
+    expected_inputs = {PCM: (hops * contract.hop_samples,), **states}
     if contract.motion:
-        frames = contract.hop_samples // contract.motion_hop_samples
+        frames = hops * contract.hop_samples // contract.motion_hop_samples
         expected_inputs[MOTION] = (frames, len(contract.motion))
     expected_outputs = {
-        POSTERIORS: (1, len(contract.labels)),
+        POSTERIORS: (hops, len(contract.labels)),
         **{f"{name}_out": shape for name, shape in states.items()},
     }
     for what, found, expected in (
@@ -180,3 +245,4 @@ def _check_signature(inputs: dict[str, Any], outputs: dict[str, Any], contract: 
                 raise ModelError(
                     f"{name} has shape {found[name]['shape'].tolist()}, the contract says {[1, *shape]}"
                 )
+    return hops
