@@ -198,6 +198,8 @@ def _portable(config: Config, without: set[str]) -> dict[str, Any]:
     tree = config.model_dump(mode="json", exclude={"seed": True, "optimiser": without}, exclude_defaults=True)
     return {
         **tree,
+        # Said even where it is the default: that has changed once.
+        "optimiser": {**tree.get("optimiser", {}), "epochs": config.optimiser.epochs},
         "names": {"task": config.task.name, "model": config.model.name, "outputs": config.model.outputs},
         "model": _changed(config.model.options, model_options(config.model.name)),
         "losses": _changed(config.loss_options, losses.loss_options(config.loss)),

@@ -98,6 +98,14 @@ def test_what_is_resumed_is_the_last_epoch_also_where_it_was_not_the_best(
     assert run.summary["best_epoch"] == 0
 
 
+def test_it_stops_early_only_where_it_is_told_to(small, tmp_path) -> None:
+    # So small a step that nothing gets better.
+    still = small("optimiser.epochs=4", "optimiser.learning_rate=1e-12")
+    assert len(read_progress(train(still, tmp_path / "all").folder)["epochs"]) == 4
+    early = still.model_copy(update={"optimiser": still.optimiser.model_copy(update={"patience": 1})})
+    assert len(read_progress(train(early, tmp_path / "early").folder)["epochs"]) == 2
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="sends SIGINT")
 def test_ctrl_c_keeps_the_finished_epochs_and_says_so(small, tmp_path) -> None:

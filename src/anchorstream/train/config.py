@@ -63,7 +63,7 @@ class ModelConfig(_Section):
 class OptimiserConfig(_Section):
     """The budget and the steps. AdamW under a one-cycle learning rate."""
 
-    epochs: int = Field(default=16, ge=1)
+    epochs: int = Field(default=30, ge=1)
     streams_per_epoch: int = Field(default=800, ge=1)
     batch_size: int = Field(default=8, ge=1)
     learning_rate: float = Field(default=1e-2, gt=0)
@@ -81,8 +81,10 @@ class OptimiserConfig(_Section):
         le=1,
         description="probability that a stream starts afresh; the others go on with the state of the stream before",
     )
-    patience: int = Field(
-        default=8, ge=1, description="epochs without a better dev miss rate before stopping"
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="epochs without a better dev score before stopping; none: the learning rate falls until the last",
     )
     devices: int = Field(default=1, ge=1, description="processes that train together (DDP)")
     threads: int = Field(default=0, ge=0, description="CPU threads of one process; 0 leaves it to PyTorch")

@@ -173,8 +173,11 @@ def _fit(
         ProgressFile(folder),
         best,
         last,
-        EarlyStopping("dev_score", patience=settings.patience, check_on_train_epoch_end=True),
     ]
+    if settings.patience is not None:
+        callbacks.append(
+            EarlyStopping("dev_score", patience=settings.patience, check_on_train_epoch_end=True)
+        )
     interactive = sys.stderr.isatty()
     if interactive:
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
