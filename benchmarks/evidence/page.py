@@ -43,8 +43,9 @@ _AXES = {
     "ablation-floor": ("floor", False),
 }
 _TITLES = {
-    "main": "Every loss, each tuned on dev",
-    "untuned": "Every loss, untuned",
+    "main": "Every loss, trained to the end",
+    "short": "Every loss, a third of the epochs",
+    "short-tuned": "Every loss, a third of the epochs, each tuned on dev",
     "ablation-peak-scale": "Ablation: peak and scale",
 }
 _HEAT = {"ablation-peak-scale": ("peak", "scale")}

@@ -155,7 +155,7 @@ def _config(
 ) -> Config:
     recipe = tree["tasks"][task]["recipe"]
     given = [
-        *tree["budget"],
+        *about.get("budget", tree["budget"]),
         *_options(tree, recipe, loss),
         *tree["tasks"][task]["overrides"],
         *tree["networks"][network],
