@@ -147,15 +147,14 @@ class _Network:
     def call(
         self, pcm: NDArray[np.float32], states: Tensors, motion: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], Tensors]:
-        interpreter = self._interpreter
+        put, take = self._interpreter.set_tensor, self._interpreter.get_tensor
         for name, before, _ in self._states:
-            interpreter.set_tensor(before, states[name])
-        interpreter.set_tensor(self._pcm, pcm)
+            put(before, states[name])
+        put(self._pcm, pcm)
         if motion is not None:
-            interpreter.set_tensor(self._motion, motion)
-        interpreter.invoke()
-        posteriors = interpreter.get_tensor(self._posteriors)
-        return posteriors, {name: interpreter.get_tensor(after) for name, _, after in self._states}
+            put(self._motion, motion)
+        self._interpreter.invoke()
+        return take(self._posteriors), {name: take(after) for name, _, after in self._states}
 
 
 def _part(array: NDArray[np.float32], first: int, until: int, hops: int) -> NDArray[np.float32]:

@@ -62,13 +62,13 @@ class Stepper:
         self, pcm: NDArray[np.float32], motion: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Runs whole hops; arguments, posteriors (B, n, labels) and errors as of :meth:`Session.step`."""
-        inputs = self._session.inputs(pcm, motion)
         if len(pcm) != self.batch:
             raise ValueError(f"expected {self.batch} streams, got samples of shape {pcm.shape}")
         if self._onnx is None:
             posteriors, after = self._session.step(pcm, self.state, motion)
             self._states = (after, after)
             return posteriors
+        inputs = self._session.inputs(pcm, motion)
         buffers = self._buffers(self._onnx, pcm.shape[1] // self._session.contract.hop_samples)
         for name, values in inputs.items():
             buffers.inputs[name][...] = values
