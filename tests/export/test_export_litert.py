@@ -242,6 +242,64 @@ def test_a_file_without_a_network_of_one_hop_or_with_three_is_refused(path, tmp_
         Session.open(three)
 
 
+def with_tensors(path, folder, change):
+    """The file with something else in its tensors; ``change`` returns what it found to change."""
+    model = flatbuffer_utils.read_model(str(path))
+    assert change(model) is not None
+    made = folder / "changed.tflite"
+    made.write_bytes(bytes(flatbuffer_utils.convert_object_to_bytearray(model)))
+    return made
+
+
+def sparse(model):
+    return next(tensor for tensor in model.subgraphs[1].tensors if tensor.sparsity is not None)
+
+
+def a_column_too_far(model):
+    indices = sparse(model).sparsity.dimMetadata[1].arrayIndices
+    indices.values = np.array([*indices.values[:-1], 60_000], dtype=np.uint16)
+    return indices
+
+
+def rows_that_end_too_late(model):
+    segments = sparse(model).sparsity.dimMetadata[1].arraySegments
+    segments.values = np.array([*segments.values[:-1], segments.values[-1] + 9], dtype=np.uint16)
+    return segments
+
+
+def fewer_numbers_than_columns(model):
+    buffer = model.buffers[sparse(model).buffer]
+    buffer.data = buffer.data[:-4]
+    return buffer
+
+
+def another_shape(model):
+    tensor = sparse(model)
+    tensor.shape = [tensor.shape[0] + 1, tensor.shape[1]]
+    return tensor
+
+
+def millions_of_rows(model):
+    tensor = next(tensor for tensor in model.subgraphs[0].tensors if len(tensor.shape) == 2)
+    tensor.shape = [12_000_000, tensor.shape[1]]
+    return tensor
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (a_column_too_far, "sparse matrix that does not fit"),
+        (rows_that_end_too_late, "sparse matrix that does not fit"),
+        (fewer_numbers_than_columns, "sparse matrix that does not fit"),
+        (another_shape, "sparse matrix that does not fit"),
+        (millions_of_rows, r"a tensor of shape \[12000000, \d+\]"),
+    ],
+)
+def test_tensors_that_would_be_written_past_their_end_are_refused(path, tmp_path, change, reason):
+    with pytest.raises(ModelError, match=reason):
+        Session.open(with_tensors(path, tmp_path, change))
+
+
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.99])
 def test_a_truncated_file_is_refused(path, tmp_path, share):
     cut = tmp_path / "cut.tflite"

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.runtime.contract import METADATA_KEY, Contract, ContractError, ModelError
+from anchorstream.runtime.litert_tensors import check_tensors
 from anchorstream.runtime.tensors import (
     MOTION,
     PCM,
@@ -68,7 +69,7 @@ class LiteRTFile:
         self._states = [state.name for state in self.contract.states]
         #: The longest call first.
         self._networks = sorted(
-            (_Network(interpreter, signature, self.contract) for interpreter, signature in opened),
+            (_Network(*one, self.contract) for one in opened),
             key=lambda network: -network.hops,
         )
         calls = [network.hops for network in self._networks]
@@ -132,9 +133,9 @@ class _Network:
     Each call of an interpreter from Python takes about as long as a layer, so there are no more than it needs.
     """
 
-    def __init__(self, interpreter: Interpreter, signature: str, contract: Contract) -> None:
-        runner = interpreter.get_signature_runner(signature)
-        inputs, outputs = runner.get_input_details(), runner.get_output_details()
+    def __init__(
+        self, interpreter: Interpreter, inputs: dict[str, Any], outputs: dict[str, Any], contract: Contract
+    ) -> None:
         self.hops = _checked_hops(inputs, outputs, contract)
         self._interpreter = interpreter
         self._pcm, self._posteriors = inputs[PCM]["index"], outputs[POSTERIORS]["index"]
@@ -165,8 +166,8 @@ def _part(array: NDArray[np.float32], first: int, until: int, hops: int) -> NDAr
     return array[:, first * size : until * size]
 
 
-def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, str]]:
-    """An interpreter for each network of the file, and what its signature is called."""
+def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, dict[str, Any], dict[str, Any]]]:
+    """An interpreter for each network of the file, and what it says of its inputs and outputs by name."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError as error:
@@ -180,6 +181,7 @@ def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, str]]:
         interpreter.allocate_tensors()
         return interpreter
 
+    check_tensors(data)
     interpreter = opened(data)
     signatures = list(interpreter.get_signature_list())
     if not 1 <= len(signatures) <= _MOST_SIGNATURES:
@@ -187,8 +189,14 @@ def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, str]]:
             f"a model of ours has one signature or {_MOST_SIGNATURES}, this one has {len(signatures)}"
         )
     if len(signatures) == 1:
-        return [(interpreter, signatures[0])]
-    return [(opened(_alone(data, signature)), signature) for signature in signatures]
+        alone = [interpreter]
+    else:
+        alone = [opened(_alone(data, signature)) for signature in signatures]
+    runners = [one.get_signature_runner(name) for one, name in zip(alone, signatures, strict=True)]
+    return [
+        (one, runner.get_input_details(), runner.get_output_details())
+        for one, runner in zip(alone, runners, strict=True)
+    ]
 
 
 def _alone(data: bytes, signature: str) -> bytes:
