@@ -88,7 +88,7 @@ def check_parity(
         for hops, (posteriors, _) in stepped.items():
             what = f"the steps of the network and its whole pass ({_calls(batch, hops)})"
             _compare(posteriors, whole, tolerance, what)
-        # Other files hold one hop of one stream, the loop over both is ours: it is tried by every number of hops once.
+        # Other files hold one stream and few hops, the loop over both is ours: every number of hops is tried once.
         for hops in _HOPS if batch == 1 or session.kind == "ONNX" else _HOPS[-1:]:
             calls = _calls(batch, hops)
             exported, state = _in_steps(file_step, signals, start, frames, hops)

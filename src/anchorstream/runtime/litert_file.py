@@ -188,15 +188,23 @@ def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, dict[str, Any]
         raise ModelError(
             f"a model of ours has one signature or {_MOST_SIGNATURES}, this one has {len(signatures)}"
         )
-    if len(signatures) == 1:
-        alone = [interpreter]
-    else:
-        alone = [opened(_alone(data, signature)) for signature in signatures]
+    # It steps through the first network itself; each of the others takes an interpreter of its own.
+    places = _places(data)
+    alone = [opened(_alone(data, name)) if places[name] else interpreter for name in signatures]
     runners = [one.get_signature_runner(name) for one, name in zip(alone, signatures, strict=True)]
     return [
         (one, runner.get_input_details(), runner.get_output_details())
         for one, runner in zip(alone, runners, strict=True)
     ]
+
+
+def _places(data: bytes) -> dict[str, int]:
+    """Which of the networks each signature is of."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    model = schema.Model.GetRootAs(data)
+    signatures = [model.SignatureDefs(index) for index in range(model.SignatureDefsLength())]
+    return {one.SignatureKey().decode(): one.SubgraphIndex() for one in signatures}
 
 
 def _alone(data: bytes, signature: str) -> bytes:

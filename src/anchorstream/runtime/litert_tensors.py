@@ -10,13 +10,13 @@ from numpy.typing import NDArray
 
 from anchorstream.runtime.contract import ModelError
 
+if TYPE_CHECKING:
+    from ai_edge_litert.schema_py_generated import Model, SparsityParameters, Tensor
+
 # Ours have up to two networks and hundreds of tensors. A hostile file could name one of them a million times.
 _MOST_NETWORKS = 8
 _MOST_TENSORS = 10_000
 _MOST_NUMBERS = 4_000_000
-
-if TYPE_CHECKING:
-    from ai_edge_litert.schema_py_generated import Model, SparsityParameters, Tensor
 
 
 def check_tensors(data: bytes) -> None:
