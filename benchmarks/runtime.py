@@ -5,10 +5,9 @@
     python benchmarks/runtime.py computer.onnx computer.tflite --steps-ms 30 --json
 
 *Model* is raw samples to posteriors, hop by hop or several hops a call: *plain* is ``Session.step``, which hands the
-state in and out; *bound* is ``Stepper.step``, where onnxruntime reads and writes buffers that stay in place. *Detector*
-is all of it: int16 blocks of that length through ``Detector.push``, decoder included. A step is a whole number of hops,
-the nearest to what was asked for. A ``.tflite`` file runs one stream after the other, and as many hops a call as it has
-been made for; *held* is what it would cost without copies, see ``running/ours.py``.
+state in and out; *bound* is ``Stepper.step``, where it stays in place. *Detector* is all of it: int16 blocks of that
+length through ``Detector.push``, decoder included. A step is a whole number of hops, the nearest to what was asked for.
+A ``.tflite`` file runs one stream after the other, and as many hops a call as it has been made for.
 
 *Streams* are many in one call: *model* is ``Stepper.step`` of a batch, *pool* is ``DetectorPool.push``, decoders
 included; both for each stream.
@@ -102,9 +101,7 @@ def main() -> None:
                 parser.error(f"{path}: expected a model of audio alone at {RATE_HZ} Hz")
             ours.add_model(variants, name, session, args.steps_ms, args.seconds)
             ours.add_blocks(variants, name, session, args.seconds)
-            if session.onnx is None:
-                ours.add_held(variants, name, path, session, args.seconds)
-            else:
+            if session.onnx is not None:
                 ours.add_streams(variants, name, session, 30, args.seconds)
         peers = {
             others.PYMICRO: others.add_pymicro(variants, args.steps_ms, args.seconds),

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -62,35 +59,3 @@ def add_blocks(variants: Variants, name: str, session: Session, seconds: float) 
     count = max(1, round(seconds * RATE_HZ / SILERO_BLOCK))
     run = partial(often, Detector(session).push, noise(1, SILERO_BLOCK)[0], count)
     variants.add((name, "32", "detector"), run, count * SILERO_BLOCK / RATE_HZ)
-
-
-def add_held(variants: Variants, name: str, path: Path, session: Session, seconds: float) -> None:
-    """One hop a call in LiteRT with views of the interpreter's tensors, which stay: what the copies to and from cost.
-
-    The interpreter's public ``invoke`` refuses to run while there are views; that below it does not. The runtime uses
-    what is public, this shows what the other would save.
-    """
-    from ai_edge_litert.interpreter import Interpreter
-
-    hop = session.contract.hop_samples
-    count = max(1, round(seconds * RATE_HZ / hop))
-    samples = floats(noise(1, hop))
-    interpreter = Interpreter(model_path=str(path), num_threads=1)
-    interpreter.allocate_tensors()
-    # The first network of a file is the one for a single hop.
-    runner = interpreter.get_signature_runner(next(iter(interpreter.get_signature_list())))
-    inputs, outputs = runner.get_input_details(), runner.get_output_details()
-    tensors = {key: interpreter.tensor(details["index"])() for key, details in {**inputs, **outputs}.items()}
-    states = [(tensors[key], tensors[f"{key}_out"]) for key in inputs if f"{key}_out" in outputs]
-    invoke: Callable[[], Any] = interpreter._interpreter.Invoke
-
-    def held() -> None:
-        for _ in range(count):
-            tensors["pcm"][...] = samples
-            invoke()
-            for before, after in states:
-                before[...] = after
-            tensors["posteriors"].copy()
-
-    step = f"{1000 * session.contract.hop_s:g}"
-    variants.add((name, step, "held"), held, count * hop / RATE_HZ)

@@ -1,6 +1,7 @@
 """The LiteRT file: one hop with its state, equal to the network, with its contract; 8-bit weights no further off."""
 
 import copy
+import gc
 import json
 import sys
 import threading
@@ -17,13 +18,15 @@ from trained_network import trained
 pytest.importorskip("litert_torch", reason="needs anchorstream[litert]", exc_type=ImportError)
 
 from ai_edge_litert import schema_py_generated as schema
+from ai_edge_litert.interpreter import Interpreter
 from ai_edge_litert.tools import flatbuffer_utils
 
 from anchorstream.export import ParityError, export_litert, export_onnx
 from anchorstream.export import litert as export_module
 from anchorstream.export.drift import check_drift
 from anchorstream.export.litert import _with_metadata
-from anchorstream.runtime.litert_file import _alone
+from anchorstream.runtime.litert_interpreters import _alone
+from anchorstream.runtime.stepper import Stepper
 
 DECODER = DecoderSettings(threshold=0.3, refractory_s=0.2)
 TRAINING = {"loss": "sal", "parameters": 1234}
@@ -80,8 +83,6 @@ def test_a_motion_sensor_is_a_second_input(name, tmp_path):
 
 @pytest.mark.parametrize(("signature", "hops"), [("serving_default", 1), ("several_hops", 3)])
 def test_inputs_and_outputs_have_names_and_fixed_sizes(path, signature, hops):
-    from ai_edge_litert.interpreter import Interpreter
-
     runner = Interpreter(model_path=str(path)).get_signature_runner(signature)
     sizes = {name: list(about["shape"]) for name, about in runner.get_input_details().items()}
     assert sizes == {"pcm": [1, 160 * hops], "pcm_tail": [1, 320], "hidden": [1, 2, 24]}
@@ -150,6 +151,49 @@ def test_a_step_leaves_the_state_that_came_in_and_owns_what_it_gives(path):
     session.step(pcm[:, ::-1].copy(), after)
     np.testing.assert_array_equal(posteriors, kept[0])
     assert all(np.array_equal(after[name], kept[1][name]) for name in after)
+
+
+def test_streams_that_keep_their_state_in_place_do_not_disturb_each_other(path):
+    session, rng = Session.open(path), np.random.default_rng(2)
+    steppers, states = [Stepper(session) for _ in range(2)], [session.init_state() for _ in range(2)]
+    # With one network, the other, and from one to the other within a call.
+    for hops in [1, 1, 3, 3, 1, 4, 8, 2]:
+        for index, stepper in enumerate(steppers):
+            pcm = (0.1 * rng.standard_normal((1, 160 * hops))).astype(np.float32)
+            expected, states[index] = session.step(pcm, states[index])
+            np.testing.assert_array_equal(stepper.step(pcm), expected)
+    for stepper, state in zip(steppers, states, strict=True):
+        for name in state:
+            np.testing.assert_array_equal(stepper.state[name], state[name])
+    first = session.step(pcm, session.init_state())[0]
+    steppers[0].reset()
+    np.testing.assert_array_equal(steppers[0].step(pcm), first)
+
+
+def test_the_state_of_a_stepper_outlives_it(path):
+    stepper = Stepper(Session.open(path))
+    stepper.step(np.full((1, 160), 0.1, np.float32))
+    state = stepper.state
+    kept = {name: values.copy() for name, values in state.items()}
+    del stepper
+    gc.collect()
+    for name, values in state.items():
+        assert kept[name].any()
+        np.testing.assert_array_equal(values, kept[name])
+
+
+def out_of_luck(interpreter):
+    raise ValueError("out of luck")
+
+
+def test_a_step_that_fails_begins_the_stream_anew(path, monkeypatch):
+    stepper, loud = Stepper(Session.open(path)), np.full((1, 480), 0.1, np.float32)
+    first = stepper.step(loud)
+    with monkeypatch.context() as patch:
+        patch.setattr(Interpreter, "invoke", out_of_luck)
+        with pytest.raises(ModelError, match="failed while running: out of luck"):
+            stepper.step(loud)
+    np.testing.assert_array_equal(stepper.step(loud), first)
 
 
 def test_threads_may_share_a_session(path):
@@ -285,9 +329,26 @@ def millions_of_rows(model):
     return tensor
 
 
+def a_shape_that_is_computed(model):
+    """A reshape by a shape that nothing has put into the file."""
+    graph = model.subgraphs[0]
+    codes = [max(code.builtinCode, code.deprecatedBuiltinCode) for code in model.operatorCodes]
+    reshape = next(
+        one
+        for one in graph.operators
+        if codes[one.opcodeIndex] == schema.BuiltinOperator.RESHAPE and len(one.inputs) == 2
+    )
+    shape = copy.copy(graph.tensors[reshape.inputs[1]])
+    shape.buffer = 0
+    graph.tensors.append(shape)
+    reshape.inputs[1] = len(graph.tensors) - 1
+    return reshape
+
+
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
+        (a_shape_that_is_computed, "tensors without a fixed size"),
         (a_column_too_far, "sparse matrix that does not fit"),
         (rows_that_end_too_late, "sparse matrix that does not fit"),
         (fewer_numbers_than_columns, "sparse matrix that does not fit"),

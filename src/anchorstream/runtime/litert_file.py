@@ -8,23 +8,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.runtime.contract import METADATA_KEY, Contract, ContractError, ModelError
-from anchorstream.runtime.litert_tensors import check_tensors
-from anchorstream.runtime.tensors import (
-    MOTION,
-    PCM,
-    POSTERIORS,
-    Tensors,
-    first_line,
-    same_names,
-)
+from anchorstream.runtime.contract import Contract, ContractError, ModelError
+from anchorstream.runtime.litert_interpreters import interpreters, metadata
+from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS, Tensors, first_line, same_names
 
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
-
-# A single hop a call, and several.
-_MOST_SIGNATURES = 2
 _MOST_HOPS = 64
 
 
@@ -34,10 +24,7 @@ def is_litert(data: bytes) -> bool:
 
 
 class LiteRTFile:
-    """The networks of a LiteRT file: one stream and a fixed number of hops in a call, so that every size is fixed.
-
-    There is one for a single hop, and where hops are short another for several, which costs far less than as many
-    calls. Several streams and further hops are run one after another; a hop of a small network takes some 10 us.
+    """The networks of a LiteRT file, for any number of callers: one at a time, each with a state of its own.
 
     Args:
         data: the content of the file.
@@ -55,26 +42,11 @@ class LiteRTFile:
     kind = "LiteRT"
 
     def __init__(self, data: bytes, threads: int) -> None:
+        self._data, self._threads = data, threads
         # An interpreter holds the tensors of the call that it is in.
         self._lock = threading.Lock()
-        try:
-            opened = _opened(data, threads)
-            # After the interpreter has seen that the file is sound.
-            metadata = _metadata(data)
-        except (ImportError, ContractError, ModelError):
-            raise
-        except Exception as error:  # what is not sound fails in many ways
-            raise ModelError(f"it is no model that LiteRT can run: {first_line(error)}") from error
-        self.contract = Contract.from_json(metadata)
-        self._states = [state.name for state in self.contract.states]
-        #: The longest call first.
-        self._networks = sorted(
-            (_Network(*one, self.contract) for one in opened),
-            key=lambda network: -network.hops,
-        )
-        calls = [network.hops for network in self._networks]
-        if calls[-1] != 1 or len(set(calls)) != len(calls):
-            raise ModelError(f"a model of ours takes a single hop a call, or also several, this one {calls}")
+        self._networks: LiteRTNetworks | None = LiteRTNetworks(data, threads)
+        self.contract = self._networks.contract
 
     def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
         """Runs whole hops.
@@ -89,25 +61,67 @@ class LiteRTFile:
         Raises:
             ModelError: if the network fails.
         """
+        with self._lock:
+            if self._networks is None:
+                self._networks = LiteRTNetworks(self._data, self._threads)
+            posteriors, after = self._networks.run(pcm, others)
+            return posteriors, {name: values.copy() for name, values in after.items()}
+
+    def alone(self) -> LiteRTNetworks:
+        """The same networks for a single caller, who waits for nobody and whose states stay where they are."""
+        with self._lock:
+            networks, self._networks = self._networks, None
+        return networks or LiteRTNetworks(self._data, self._threads)
+
+
+class LiteRTNetworks:
+    """The networks of a LiteRT file: one stream and a fixed number of hops in a call, so that every size is fixed.
+
+    There is one for a single hop, and where hops are short another for several, which costs far less than as many
+    calls. Several streams and further hops are run one after another; a hop of a small network takes some 10 us.
+
+    For one thread at a time. Arguments, attributes and errors as of :class:`LiteRTFile`.
+    """
+
+    kind = "LiteRT"
+
+    def __init__(self, data: bytes, threads: int) -> None:
         try:
-            with self._lock:
-                if len(pcm) == 1:
-                    return self._run_stream(pcm, others)
-                streams = [
-                    self._run_stream(
-                        pcm[row : row + 1], {name: array[row : row + 1] for name, array in others.items()}
-                    )
-                    for row in range(len(pcm))
-                ]
+            opened = interpreters(data, threads)
+            # After the interpreter has seen that the file is sound.
+            text = metadata(data)
+        except (ImportError, ContractError, ModelError):
+            raise
+        except Exception as error:  # what is not sound fails in many ways
+            raise ModelError(f"it is no model that LiteRT can run: {first_line(error)}") from error
+        self.contract = Contract.from_json(text)
+        self._states = [state.name for state in self.contract.states]
+        #: The longest call first.
+        self._networks = sorted(
+            (_Network(*one, self.contract) for one in opened),
+            key=lambda network: -network.hops,
+        )
+        calls = [network.hops for network in self._networks]
+        if calls[-1] != 1 or len(set(calls)) != len(calls):
+            raise ModelError(f"a model of ours takes a single hop a call, or also several, this one {calls}")
+
+    def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
+        """As :meth:`LiteRTFile.run`, but states of a single stream are good until the next call."""
+        try:
+            if len(pcm) == 1:
+                return self._run_stream(pcm, others)
+            hops = pcm.shape[1] // self.contract.hop_samples
+            posteriors = np.empty((len(pcm), hops, len(self.contract.labels)), dtype=np.float32)
+            after: Tensors = {name: np.empty_like(others[name]) for name in self._states}
+            for row in range(len(pcm)):
+                stream = slice(row, row + 1)
+                posteriors[stream], states = self._run_stream(
+                    pcm[stream], {name: array[stream] for name, array in others.items()}
+                )
+                for name in self._states:
+                    after[name][stream] = states[name]
         except (ValueError, RuntimeError) as error:
             raise ModelError(f"the model failed while running: {first_line(error)}") from error
-        hops = pcm.shape[1] // self.contract.hop_samples
-        posteriors = np.empty((len(pcm), hops, len(self.contract.labels)), dtype=np.float32)
-        after: Tensors = {name: np.empty_like(others[name]) for name in self._states}
-        for row, (of_stream, states) in enumerate(streams):
-            posteriors[row] = of_stream[0]
-            for name in self._states:
-                after[name][row] = states[name][0]
         return posteriors, after
 
     def _run_stream(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
@@ -130,7 +144,8 @@ class LiteRTFile:
 class _Network:
     """One of the networks of a file, in an interpreter of its own.
 
-    Each call of an interpreter from Python takes about as long as a layer, so there are no more than it needs.
+    What goes in and comes out is read and written where the interpreter has it: to hand it over takes as long as the
+    network.
     """
 
     def __init__(
@@ -138,24 +153,39 @@ class _Network:
     ) -> None:
         self.hops = _checked_hops(inputs, outputs, contract)
         self._interpreter = interpreter
-        self._pcm, self._posteriors = inputs[PCM]["index"], outputs[POSTERIORS]["index"]
-        self._motion = inputs[MOTION]["index"] if contract.motion else None
-        self._states = [
-            (state.name, inputs[state.name]["index"], outputs[f"{state.name}_out"]["index"])
-            for state in contract.states
-        ]
+        before = {
+            name: np.asarray(_Memory(interpreter, details["index"])) for name, details in inputs.items()
+        }
+        after = {
+            name: np.asarray(_Memory(interpreter, details["index"])) for name, details in outputs.items()
+        }
+        self._pcm, self._motion, self._posteriors = before[PCM], before.get(MOTION), after[POSTERIORS]
+        self._before = [(state.name, before[state.name]) for state in contract.states]
+        self._after = {state.name: after[f"{state.name}_out"] for state in contract.states}
 
     def call(
         self, pcm: NDArray[np.float32], states: Tensors, motion: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], Tensors]:
-        put, take = self._interpreter.set_tensor, self._interpreter.get_tensor
-        for name, before, _ in self._states:
-            put(before, states[name])
-        put(self._pcm, pcm)
-        if motion is not None:
-            put(self._motion, motion)
+        """Posteriors, and the states, which are good until the next call."""
+        for name, before in self._before:
+            before[...] = states[name]
+        self._pcm[...] = pcm
+        if self._motion is not None:
+            self._motion[...] = motion
         self._interpreter.invoke()
-        return take(self._posteriors), {name: take(after) for name, _, after in self._states}
+        return self._posteriors.copy(), self._after
+
+
+class _Memory:
+    """Where a tensor of an interpreter lies, for numpy; the interpreter lives as long as an array of it does.
+
+    An array that the interpreter gives itself may not be kept: it refuses to run while there is one, because sizes
+    could change, and memory with them. Here none can: that is checked when the file is opened.
+    """
+
+    def __init__(self, interpreter: Interpreter, index: int) -> None:
+        self._interpreter = interpreter
+        self.__array_interface__: dict[str, Any] = interpreter.tensor(index)().__array_interface__
 
 
 def _part(array: NDArray[np.float32], first: int, until: int, hops: int) -> NDArray[np.float32]:
@@ -164,72 +194,6 @@ def _part(array: NDArray[np.float32], first: int, until: int, hops: int) -> NDAr
         return array
     size = array.shape[1] // hops
     return array[:, first * size : until * size]
-
-
-def _opened(data: bytes, threads: int) -> list[tuple[Interpreter, dict[str, Any], dict[str, Any]]]:
-    """An interpreter for each network of the file, and what it says of its inputs and outputs by name."""
-    try:
-        from ai_edge_litert.interpreter import Interpreter
-    except ImportError as error:
-        raise ImportError(
-            'running a .tflite model needs ai-edge-litert; install with: pip install "anchorstream[litert-runtime]"',
-            name=error.name,
-        ) from error
-
-    def opened(content: bytes) -> Interpreter:
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
-        return interpreter
-
-    check_tensors(data)
-    interpreter = opened(data)
-    signatures = list(interpreter.get_signature_list())
-    if not 1 <= len(signatures) <= _MOST_SIGNATURES:
-        raise ModelError(
-            f"a model of ours has one signature or {_MOST_SIGNATURES}, this one has {len(signatures)}"
-        )
-    # It steps through the first network itself; each of the others takes an interpreter of its own.
-    places = _places(data)
-    alone = [opened(_alone(data, name)) if places[name] else interpreter for name in signatures]
-    runners = [one.get_signature_runner(name) for one, name in zip(alone, signatures, strict=True)]
-    return [
-        (one, runner.get_input_details(), runner.get_output_details())
-        for one, runner in zip(alone, runners, strict=True)
-    ]
-
-
-def _places(data: bytes) -> dict[str, int]:
-    """Which of the networks each signature is of."""
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(data)
-    signatures = [model.SignatureDefs(index) for index in range(model.SignatureDefsLength())]
-    return {one.SignatureKey().decode(): one.SubgraphIndex() for one in signatures}
-
-
-def _alone(data: bytes, signature: str) -> bytes:
-    """The file with one of its networks: an interpreter steps through the first of a file and no other.
-
-    (What runs a signature for others asks for memory anew with every call, which takes longer than the network.)
-    """
-    from ai_edge_litert.tools import flatbuffer_utils
-
-    model = flatbuffer_utils.read_model_from_bytearray(bytearray(data))
-    (kept,) = (one for one in model.signatureDefs if one.signatureKey == signature.encode())
-    model.subgraphs, model.signatureDefs = [model.subgraphs[kept.subgraphIndex]], [kept]
-    kept.subgraphIndex = 0
-    return bytes(flatbuffer_utils.convert_object_to_bytearray(model))
-
-
-def _metadata(data: bytes) -> str:
-    from ai_edge_litert import schema_py_generated as schema
-
-    model = schema.Model.GetRootAs(data)
-    for index in range(model.MetadataLength()):
-        entry = model.Metadata(index)
-        if entry.Name() == METADATA_KEY.encode():
-            return bytes(model.Buffers(entry.Buffer()).DataAsNumpy()).decode("utf-8")
-    raise ContractError("its metadata has no contract; was it written by `anchorstream export`?")
 
 
 def _checked_hops(inputs: dict[str, Any], outputs: dict[str, Any], contract: Contract) -> int:

@@ -115,6 +115,13 @@ class Session:
             state.name: np.zeros((batch, *state.shape), dtype=np.float32) for state in self.contract.states
         }
 
+    def alone(self) -> Session:
+        """The same model for one thread and one stream, where the state after a step is good until the next one.
+
+        With LiteRT that saves copies, and waiting for others; onnxruntime has neither.
+        """
+        return Session(self._file.alone()) if isinstance(self._file, LiteRTFile) else self
+
     def step(
         self, pcm: NDArray[np.float32], state: State, motion: NDArray[np.float32] | None = None
     ) -> tuple[NDArray[np.float32], State]:

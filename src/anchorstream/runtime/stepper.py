@@ -33,9 +33,9 @@ class Stepper:
     """Steps of B streams side by side, as :meth:`Session.step` gives them, with the state kept here.
 
     onnxruntime reads and writes buffers that stay where they are: two sets of states, which take turns as what
-    goes in and what comes out, so that nothing is allocated or copied between two steps. What LiteRT runs has buffers
-    of its own, and gives a new state with each step. A step that fails has not changed the state. For one thread at a
-    time.
+    goes in and what comes out, so that nothing is allocated or copied between two steps, and a step that fails has not
+    changed the state. LiteRT has buffers of its own, where the state of a single stream stays, and is copied once; a
+    step that fails there begins the streams anew. For one thread at a time.
 
     Args:
         session: the model.
@@ -44,6 +44,8 @@ class Stepper:
 
     def __init__(self, session: Session, batch: int = 1) -> None:
         self._session, self._onnx, self.batch = session, session.onnx, batch
+        if batch == 1:
+            self._session = session.alone()
         self._states = (session.init_state(batch), session.init_state(batch))
         self._turn = 0
         self._by_hops: dict[int, _Buffers] = {}
@@ -65,7 +67,11 @@ class Stepper:
         if len(pcm) != self.batch:
             raise ValueError(f"expected {self.batch} streams, got samples of shape {pcm.shape}")
         if self._onnx is None:
-            posteriors, after = self._session.step(pcm, self.state, motion)
+            try:
+                posteriors, after = self._session.step(pcm, self.state, motion)
+            except ModelError:
+                self.reset()
+                raise
             self._states = (after, after)
             return posteriors
         inputs = self._session.inputs(pcm, motion)
