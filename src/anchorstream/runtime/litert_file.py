@@ -128,16 +128,15 @@ class LiteRTNetworks:
         """One stream (1, n * hop_samples), in as few calls as there can be."""
         states, motion = others, others.get(MOTION)
         hops, done, found = pcm.shape[1] // self.contract.hop_samples, 0, []
-        while done < hops:
-            network = next(network for network in self._networks if network.hops <= hops - done)
-            until = done + network.hops
-            posteriors, states = network.call(
-                _part(pcm, done, until, hops),
-                states,
-                None if motion is None else _part(motion, done, until, hops),
-            )
-            found.append(posteriors)
-            done = until
+        for network in self._networks:
+            while (until := done + network.hops) <= hops:
+                posteriors, states = network.call(
+                    _part(pcm, done, until, hops),
+                    states,
+                    None if motion is None else _part(motion, done, until, hops),
+                )
+                found.append(posteriors)
+                done = until
         return found[0] if len(found) == 1 else np.concatenate(found, axis=1), states
 
 
@@ -153,22 +152,26 @@ class _Network:
     ) -> None:
         self.hops = _checked_hops(inputs, outputs, contract)
         self._interpreter = interpreter
-        before = {
-            name: np.asarray(_Memory(interpreter, details["index"])) for name, details in inputs.items()
-        }
-        after = {
-            name: np.asarray(_Memory(interpreter, details["index"])) for name, details in outputs.items()
-        }
+        before, after = (
+            {name: np.asarray(_Memory(interpreter, one["index"])) for name, one in details.items()}
+            for details in (inputs, outputs)
+        )
         self._pcm, self._motion, self._posteriors = before[PCM], before.get(MOTION), after[POSTERIORS]
-        self._before = [(state.name, before[state.name]) for state in contract.states]
+        self._before = {state.name: before[state.name] for state in contract.states}
         self._after = {state.name: after[f"{state.name}_out"] for state in contract.states}
+        # LiteRT lays the states in a row, going in as coming out: one copy where there were one for each.
+        rows = [_in_a_row(list(states.values())) for states in (self._before, self._after)]
+        self._rows = None if rows[0] is None or rows[1] is None else (rows[0], rows[1])
 
     def call(
         self, pcm: NDArray[np.float32], states: Tensors, motion: NDArray[np.float32] | None
     ) -> tuple[NDArray[np.float32], Tensors]:
         """Posteriors, and the states, which are good until the next call."""
-        for name, before in self._before:
-            before[...] = states[name]
+        if states is self._after and self._rows:
+            self._rows[0][...] = self._rows[1]
+        else:
+            for name, before in self._before.items():
+                before[...] = states[name]
         self._pcm[...] = pcm
         if self._motion is not None:
             self._motion[...] = motion
@@ -186,6 +189,15 @@ class _Memory:
     def __init__(self, interpreter: Interpreter, index: int) -> None:
         self._interpreter = interpreter
         self.__array_interface__: dict[str, Any] = interpreter.tensor(index)().__array_interface__
+
+
+def _in_a_row(arrays: list[NDArray[np.float32]]) -> NDArray[np.float32] | None:
+    """The memory of several arrays as that of one, if each begins where the one before ends."""
+    begins = [array.ctypes.data for array in arrays]
+    ends = [begin + array.nbytes for begin, array in zip(begins, arrays, strict=True)]
+    if not arrays or begins[1:] != ends[:-1]:
+        return None
+    return np.lib.stride_tricks.as_strided(arrays[0].reshape(-1), (sum(array.size for array in arrays),))
 
 
 def _part(array: NDArray[np.float32], first: int, until: int, hops: int) -> NDArray[np.float32]:

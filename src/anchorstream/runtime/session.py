@@ -141,7 +141,8 @@ class Session:
             ModelError: if the model fails, or gives something else than its contract says.
         """
         inputs = self.inputs(pcm, motion)
-        posteriors, after = self._file.run(inputs.pop(PCM), {**state, **inputs})
+        others = {**state, MOTION: inputs[MOTION]} if self.contract.motion else state
+        posteriors, after = self._file.run(pcm, others)
         # A file may declare open sizes and keep none: times count frames, so their number must be right.
         expected = (len(pcm), pcm.shape[1] // self.contract.hop_samples, len(self.contract.labels))
         if posteriors.shape != expected:

@@ -57,7 +57,7 @@ class Stepper:
 
     @property
     def state(self) -> State:
-        """The state after the last step, batch first: views, good until the next one, and may be written to."""
+        """The state after the last step, batch first: views, good until the next one, to read or to write into."""
         return self._states[self._turn]
 
     def step(
