@@ -163,7 +163,8 @@ def test_the_chain_on_tones_takes_up_what_is_there_and_gives_the_same_files(
     assert (tmp_path / "one" / "rising.md").read_text() == words(card.values)
     training = card.values["training"]
     assert [row["seed"] for row in training["tried"]] == [1, 2]
-    assert training["seed"] == min(training["tried"], key=lambda row: row["dev_miss_rate"])["seed"]
+    assert training["seed"] == min(training["tried"], key=lambda row: row["dev_misses"])["seed"]
+    assert "chosen on dev at the three noise levels together" in words(card.values)
     assert [level["snr_db"] for level in card.values["test"]["levels"]] == [20, 10, 0]
     assert card.values["data"]["sources"][0]["recordings"] > 0
 

@@ -20,7 +20,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from tools.ship.cards import card_values, write_card, write_words
-from tools.ship.choose import with_thresholds
+from tools.ship.choose import dev_misses, with_thresholds
 from tools.ship.measure import SNRS_DB, measured
 from tools.ship.plan import Planned, read_plan
 
@@ -79,16 +79,18 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def make(model: Planned, args: argparse.Namespace) -> None:
     """From the trainings of a model to its files and its card."""
-    runs = [open_run(trial.folder) for trial in model.trials(args.data, args.runs, args.override)]
-    run = min(runs, key=lambda one: (one.summary or {})["dev_miss_rate"])
+    trained = [open_run(trial.folder) for trial in model.trials(args.data, args.runs, args.override)]
 
     @functools.cache
     def corpus() -> Corpus:
         with loading_bar(f"{model.name}: reading the recordings") as progress:
-            return corpus_of(run.config, progress)
+            return corpus_of(trained[0].config, progress)
 
-    with loading_bar(f"{model.name}: dev") as progress:
-        run = with_thresholds(run, corpus, progress)
+    runs = []
+    for one in trained:
+        with loading_bar(f"{model.name}, seed {one.config.seed}: dev") as progress:
+            runs.append(with_thresholds(one, corpus, progress))
+    run = min(runs, key=dev_misses)
     files = export(model.name, run, args.into, litert=args.litert)
     levels = []
     for snr_db in SNRS_DB:

@@ -10,6 +10,7 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from tools.ship.choose import dev_misses
 from tools.ship.measure import cost, weights_digest
 from tools.ship.plan import Planned
 from tools.ship.sources import sources, tallies
@@ -71,7 +72,11 @@ def card_values(
             "recipe": f"tools/ship/recipes/{model.recipe}.yaml",
             "seed": config.seed,
             "tried": [
-                {"seed": one.config.seed, "dev_miss_rate": (one.summary or {})["dev_miss_rate"]}
+                {
+                    "seed": one.config.seed,
+                    "dev_miss_rate": (one.summary or {})["dev_miss_rate"],
+                    "dev_misses": dev_misses(one),
+                }
                 for one in runs
             ],
             "model": config.model.name,

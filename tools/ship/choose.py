@@ -1,4 +1,4 @@
-"""The threshold that a model comes with: chosen on dev, over all the noise levels that its card tells of."""
+"""The seed and the threshold that a model comes with: chosen on dev, over all the noise levels of its card."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 from tools.ship.measure import SNRS_DB, weights_digest
 
 from anchorstream.data.corpus import Corpus
@@ -48,6 +49,12 @@ def with_thresholds(run: Run, corpus: Callable[[], Corpus], progress: Progress) 
     # The file tells of the points that its thresholds were chosen from.
     summary = {**(run.summary or {}), "dev_operating_points": found["points"]}
     return replace(run, decoder=decoder, summary=summary)
+
+
+def dev_misses(run: Run) -> float:
+    """The share of the events that a run of :func:`with_thresholds` misses, mean over the rates and the labels."""
+    points = (run.summary or {})["dev_operating_points"]
+    return float(np.mean([point["miss_rate"] for rows in points.values() for point in rows]))
 
 
 def _points(run: Run, corpus: Corpus, progress: Progress) -> dict[str, list[dict[str, Any]]]:

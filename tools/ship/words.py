@@ -56,8 +56,8 @@ def words(card: Mapping[str, Any]) -> str:
         "```",
         "",
         f"Loss {training['loss']} ({_pairs(training['loss_options'])}), epoch {training['best_epoch'] + 1} of "
-        f"{training['epochs']}, chosen on dev (mean miss rate over several false-alarm rates; {tried}). Seed "
-        f"{training['seed']}. anchorstream {training['versions']['anchorstream']}, "
+        f"{training['epochs']}, chosen on dev (mean miss rate over several false-alarm rates; {tried}). "
+        f"{_seed(training)} anchorstream {training['versions']['anchorstream']}, "
         f"torch {training['versions']['torch']}.",
         "",
         "## Whose recordings",
@@ -226,6 +226,14 @@ def _heard(card: Mapping[str, Any]) -> str:
         f"{first['points'][0]['events']} events of {first['recordings']} recordings of {first['speakers']} speakers"
         + (" for the first label" if len(card["labels"]) > 1 else "")
     )
+
+
+def _seed(training: Mapping[str, Any]) -> str:
+    tried = training["tried"]
+    if len(tried) == 1:
+        return f"Seed {training['seed']}."
+    misses = ", ".join(f"seed {row['seed']}: {row['dev_misses']:.1%}" for row in tried)
+    return f"Seed {training['seed']}, chosen on dev at the three noise levels together (the same mean; {misses})."
 
 
 def _network(training: Mapping[str, Any]) -> str:
