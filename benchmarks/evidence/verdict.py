@@ -15,10 +15,10 @@ THAN_BASELINE, THAN_BEST = 0.3, 0.2
 
 @dataclass(frozen=True)
 class Verdict:
-    """The best anchor loss by dev against cross entropy, and against the best of the others by test.
+    """An anchor loss against cross entropy, and against the best of the others by test.
 
     Attributes:
-        anchor: the anchor loss with the fewest misses on dev.
+        anchor: the anchor loss.
         best: the loss without anchors with the fewest misses on test, at the rate: chosen to its favour.
         than_baseline: the anchor loss less cross entropy.
         than_best: the anchor loss less ``best``.
@@ -54,15 +54,26 @@ class Verdict:
         return list(dict.fromkeys(found))
 
 
-def verdict(found: Sequence[System], rate: float) -> Verdict | None:
-    """Judges the systems of one task and network; ``None`` while there is no anchor loss or no cross entropy."""
+def verdict(found: Sequence[System], rate: float, *, hindsight: bool = False) -> Verdict | None:
+    """Judges the systems of one task and network; ``None`` while there is no anchor loss or no cross entropy.
+
+    Args:
+        found: the systems.
+        rate: false alarms per hour.
+        hindsight: the anchor loss is that with the fewest misses on test at the rate, which proves nothing; otherwise
+            that with the fewest on dev.
+    """
     anchors = [system for system in found if system.loss in ANCHOR]
     others = [system for system in found if system.loss not in ANCHOR]
     baseline = next((system for system in others if system.loss == BASELINE), None)
     if not anchors or baseline is None:
         return None
-    anchor = min(anchors, key=lambda system: system.dev_miss_rate)
-    best = min(others, key=lambda system: float(system.shares(rate, "misses").mean()))
+
+    def missed(system: System) -> float:
+        return float(system.shares(rate, "misses").mean())
+
+    anchor = min(anchors, key=missed if hindsight else lambda system: system.dev_miss_rate)
+    best = min(others, key=missed)
     than_baseline, than_best = paired(anchor, baseline, rate), paired(anchor, best, rate)
     if than_baseline is None or than_best is None:
         return None
@@ -72,14 +83,29 @@ def verdict(found: Sequence[System], rate: float) -> Verdict | None:
     return Verdict(anchor, best, than_baseline, than_best, no_later)
 
 
-def sentence(judged: Verdict | None) -> str:
-    """Yes or no, and why."""
+def sentence(found: Sequence[System], rate: float) -> str:
+    """Yes or no, and why; where dev chose another, also whether the anchor loss that test would choose is a yes."""
+    judged = verdict(found, rate)
     if judged is None:
         return "Cannot be said yet: it takes cross entropy and an anchor loss with a seed in common."
+    name = f"{judged.anchor.loss}, best of the anchor losses on dev, {_seeds(judged)}"
+    if not judged.reasons:
+        return f"**Yes.** {name}: {_fewer(judged)}."
+    told = f"**No.** {name}: {'; '.join(judged.reasons)}."
+    after = verdict(found, rate, hindsight=True)
+    if after is not None and not after.reasons:
+        told += (
+            f" In hindsight, were it chosen on test, {after.anchor.loss}, {_seeds(after)}: {_fewer(after)}."
+        )
+    return told
+
+
+def _seeds(judged: Verdict) -> str:
     seeds = judged.than_baseline.seeds
-    name = f"{judged.anchor.loss}, best of the anchor losses on dev, {seeds} seed{'' if seeds == 1 else 's'}"
-    if judged.reasons:
-        return f"**No.** {name}: {'; '.join(judged.reasons)}."
+    return f"{seeds} seed{'' if seeds == 1 else 's'}"
+
+
+def _fewer(judged: Verdict) -> str:
     shares = (judged.than_baseline.relative, judged.than_best.relative)
     fewer = [f"{abs(share):.0%} fewer" for share in shares if share is not None]
-    return f"**Yes.** {name}: {fewer[0]} than {BASELINE}, {fewer[1]} than {judged.best.loss}, and no later."
+    return f"{fewer[0]} than {BASELINE}, {fewer[1]} than {judged.best.loss}, and no later"
