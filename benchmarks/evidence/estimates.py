@@ -130,6 +130,22 @@ def _t_interval(mean: float, spread: float, count: int) -> tuple[float, float]:
     return mean - half, mean + half
 
 
+def rank_correlation(
+    of: Sequence[System], rate: float, name: Literal["dev_miss_rate", "best_epoch"]
+) -> tuple[float, float]:
+    """How a number of each training goes with what it misses, within a loss: Spearman's correlation, and its p-value.
+
+    Of both, the mean over the seeds of a system is taken away first.
+    """
+    numbers, misses = [], []
+    for system in of:
+        own, missed = np.array([line[name] for line in system.lines]), system.shares(rate, "misses")
+        numbers.append(own - own.mean())
+        misses.append(missed - missed.mean())
+    found = stats.spearmanr(np.concatenate(numbers), np.concatenate(misses))
+    return float(found.statistic), float(found.pvalue)
+
+
 def seeds_needed(spread: float, difference: float, most: int = 999) -> int | None:
     """How many seeds a paired t-test at 5% needs to see ``difference`` four times in five; ``None`` beyond ``most``.
 

@@ -14,7 +14,7 @@ from typing import Any
 from anchorstream.metrics import smallest_p_value
 from anchorstream.train.run import write_beside
 from drawings import draw_frontier, draw_heat_map, draw_line
-from estimates import System, paired, systems
+from estimates import System, paired, rank_correlation, systems
 from records import RESULTS, Line, read_all
 from studies import expected, read_studies
 from tables import (
@@ -49,6 +49,8 @@ _TITLES = {
     "ablation-peak-scale": "Ablation: peak and scale",
 }
 _HEAT = {"ablation-peak-scale": ("peak", "scale")}
+# Trainings of which a rank correlation says anything.
+_MANY = 20
 
 INTRO = Path(__file__).with_name("intro.md")
 
@@ -129,6 +131,7 @@ def _losses(study: str, tree: Tree, found: Found, pictures: Path | None) -> list
         rate, rates = _rate(of), [point["rate"] for point in of[0].lines[0]["points"]]
         judged = verdict(of, rate)
         page += [_about(of, left_out), *systems_table(of, rates, rate)]
+        page += _dev_and_test(of, rate)
         page += [f"Differences at {rate:g} FA/h:"]
         page += differences_table(of, judged.best if judged else None, rate)
         if about.get("tuned"):
@@ -138,6 +141,23 @@ def _losses(study: str, tree: Tree, found: Found, pictures: Path | None) -> list
             draw_frontier(of, rate, pictures / picture)
         page += [f"![Misses by deadline, {task}, {network}](pictures/{picture})", ""]
     return page
+
+
+def _dev_and_test(of: Sequence[System], rate: float) -> list[str]:
+    """Whether dev, by which epochs and settings are chosen, knows what test will say."""
+    seeds = [system for system in of if len(system.lines) > 1]
+    trainings = sum(len(system.lines) for system in seeds)
+    if trainings < _MANY:
+        return []
+    (dev, dev_p), (epoch, epoch_p) = (
+        rank_correlation(seeds, rate, name) for name in ("dev_miss_rate", "best_epoch")
+    )
+    return [
+        f"Within a loss ({trainings} trainings) the misses at {rate:g} FA/h go with the miss rate on dev by a rank "
+        f"correlation of {dev:.2f} (p = {dev_p:.2g}), and with the epoch that was kept by {epoch:.2f} "
+        f"(p = {epoch_p:.2g}).",
+        "",
+    ]
 
 
 def _title(study: str, about: Tree) -> list[str]:

@@ -15,7 +15,7 @@ from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import summarise
 from anchorstream.train.run import Run
-from estimates import Paired, System, paired, seeds_needed, systems
+from estimates import Paired, System, paired, rank_correlation, seeds_needed, systems
 from records import RecordError, append, read_all, record
 from studies import cells, expected, read_studies
 from verdict import sentence, verdict
@@ -163,6 +163,25 @@ def test_the_aim_is_met_by_who_meets_it_and_by_nobody_else(measured) -> None:
     assert told.startswith("**No.** sal, best of the anchor losses on dev")
     assert "In hindsight, were it chosen on test, safl, " in told
     assert "hindsight" not in sentence(systems(worse)[0], 5.0)
+
+
+def test_what_dev_knows_of_test_is_asked_within_a_loss(measured) -> None:
+    _, lines = measured
+
+    def by_misses(line):
+        return sum(next(point for point in line["points"] if point["rate"] == 5.0)["misses"])
+
+    # The later the epoch, the more is missed; between losses it is the other way round, which must not count.
+    shifted = [
+        {**line, "best_epoch": place + offset}
+        for offset, loss in ((50, "sal"), (0, "ce"))
+        for place, line in enumerate(sorted(lines[loss], key=by_misses))
+    ]
+    between = np.corrcoef([line["best_epoch"] for line in shifted], [by_misses(line) for line in shifted])
+    correlation, p_value = rank_correlation(systems(shifted)[0], 5.0, "best_epoch")
+    assert between[0, 1] < -0.8
+    assert correlation > 0.7
+    assert p_value < 0.05
 
 
 def test_labels_are_put_together_each_at_a_threshold_of_its_own(measured) -> None:

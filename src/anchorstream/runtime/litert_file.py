@@ -49,18 +49,7 @@ class LiteRTFile:
         self.contract = self._networks.contract
 
     def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
-        """Runs whole hops.
-
-        Args:
-            pcm: (B, n * hop_samples).
-            others: the states by name, and the frames of motion of a model with a sensor.
-
-        Returns:
-            The posteriors, and the states after them.
-
-        Raises:
-            ModelError: if the network fails.
-        """
+        """See :meth:`anchorstream.runtime.session.ModelFile.run`."""
         with self._lock:
             if self._networks is None:
                 self._networks = LiteRTNetworks(self._data, self._threads)

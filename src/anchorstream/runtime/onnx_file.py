@@ -52,18 +52,7 @@ class OnnxFile:
         self._outputs = [POSTERIORS, *(f"{name}_out" for name in self._states)]
 
     def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
-        """Runs whole hops.
-
-        Args:
-            pcm: (B, n * hop_samples).
-            others: the states by name, and the frames of motion of a model with a sensor.
-
-        Returns:
-            The posteriors, and the states after them.
-
-        Raises:
-            ModelError: if the network fails.
-        """
+        """See :meth:`anchorstream.runtime.session.ModelFile.run`."""
         try:
             posteriors, *after = self.session.run(self._outputs, {PCM: pcm, **others})
         except Exception as error:  # as when it is opened

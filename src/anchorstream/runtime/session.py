@@ -55,7 +55,14 @@ class ModelFile(Protocol):
     contract: Contract
 
     def run(self, pcm: NDArray[np.float32], others: Tensors) -> tuple[NDArray[np.float32], Tensors]:
-        """From whole hops (B, n * hop_samples), states and motion by name to posteriors and the states after them.
+        """Runs whole hops.
+
+        Args:
+            pcm: (B, n * hop_samples).
+            others: the states by name, and the frames of motion of a model with a sensor.
+
+        Returns:
+            The posteriors, and the states after them.
 
         Raises:
             ModelError: if the network fails.
