@@ -2,6 +2,7 @@
 
 import json
 import os
+import signal
 from pathlib import Path
 
 # Before torch is there, and for child processes too: on cores with other work, threads that wait for each other make
@@ -20,6 +21,11 @@ from anchorstream.train.recipe import load_config
 from shipped_card import card_of
 
 RATE_HZ = 16_000
+
+# A shell that runs the tests in the background has them ignore Ctrl-C, and so would all that they start; some tests are
+# about what it does.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Tests run beside each other: how long an example takes says nothing about the code.
 settings.register_profile("side by side", settings.default, deadline=None)
