@@ -81,7 +81,7 @@ def test_a_comparison_that_is_killed_takes_its_trainings_with_it_and_goes_on(
     tones: Path, tmp_path: Path, capsys
 ) -> None:
     out = tmp_path / "out"
-    words = [*command(tones, out, "--losses", "ce", "--seeds", "1"), "optimiser.epochs=8"]
+    words = [*command(tones, out, "--losses", "ce", "--seeds", "1"), "optimiser.epochs=40"]
     started = out / "ds-tcn-ce-seed1" / "checkpoints" / "last.ckpt"
     children = kill_once_there(words, started, patience_s=180)
     assert started.exists()
@@ -93,7 +93,7 @@ def test_a_comparison_that_is_killed_takes_its_trainings_with_it_and_goes_on(
     said = capsys.readouterr()
     assert len(json.loads(said.out)["tables"]) == 1
     progress = json.loads((out / "ds-tcn-ce-seed1" / "progress.json").read_text())
-    assert [row["epoch"] for row in progress["epochs"]] == list(range(8))
+    assert [row["epoch"] for row in progress["epochs"]] == list(range(40))
     # It was resumed: two attempts have written logs.
     assert len(list((out / "ds-tcn-ce-seed1" / "logs").iterdir())) == 2
 

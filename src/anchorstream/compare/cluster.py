@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from anchorstream.compare.launch import Training, command
+from anchorstream.compare.launch import Training, child
 from anchorstream.train.config_error import ConfigError
 
 
@@ -52,10 +51,8 @@ class RayTasks:
 
 def _train(arguments: list[str], log: str, folder: str) -> int:
     """Runs on a machine of the cluster."""
-    with Path(log).open("wb") as file:
-        return subprocess.run(
-            command(arguments), stdin=subprocess.DEVNULL, stdout=file, stderr=file, cwd=folder, check=False
-        ).returncode
+    with Path(log).open("wb") as file, child(arguments, file, Path(folder)) as process:
+        return process.wait()
 
 
 class _Task:

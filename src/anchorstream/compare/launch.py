@@ -51,13 +51,18 @@ class Processes:
     def start(self, arguments: Sequence[str], log: Path) -> Training:
         """Starts a process."""
         file = log.open("wb")
-        process = subprocess.Popen(command(arguments), stdin=subprocess.DEVNULL, stdout=file, stderr=file)
-        return _Process(process, file)
+        return _Process(child(arguments, file), file)
 
 
-def command(arguments: Sequence[str]) -> list[str]:
-    """The command line of ``anchorstream ARGUMENTS`` in the Python that runs here, as a child of this process."""
-    return [sys.executable, "-m", "anchorstream.cli.child", str(os.getpid()), *arguments]
+def child(arguments: Sequence[str], log: IO[bytes], folder: Path | None = None) -> subprocess.Popen[bytes]:
+    """Starts ``anchorstream ARGUMENTS`` in the Python that runs here; it ends with this process, however that ends."""
+    return subprocess.Popen(
+        [sys.executable, "-m", "anchorstream.cli.child", *arguments],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        cwd=folder,
+    )
 
 
 class _Process:
@@ -67,11 +72,16 @@ class _Process:
     def poll(self) -> int | None:
         code = self._process.poll()
         if code is not None:
-            self._log.close()
+            self._close()
         return code
 
     def stop(self) -> None:
         if self._process.poll() is None:
             self._process.terminate()
             self._process.wait()
+        self._close()
+
+    def _close(self) -> None:
         self._log.close()
+        if self._process.stdin is not None:
+            self._process.stdin.close()
