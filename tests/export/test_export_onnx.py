@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections import Counter
 
 import numpy as np
 import onnx
@@ -89,6 +90,31 @@ def test_the_graph_computes_no_shapes_and_has_products_for_pointwise_convolution
 
 
 @torch.no_grad()
+def test_what_constants_can_do_takes_no_operator(exported, tmp_path):
+    """The mean of the features goes into the filterbank, a softmax over two becomes a sigmoid."""
+    _, path = exported
+    assert {node.op_type for node in onnx.load(path).graph.node} >= {"Softmax", "Max"}
+    torch.manual_seed(1)
+    detector = StreamingDetector.build("ds-tcn", labels=["yes"])
+    # Bands of such means are 60 dB apart; what goes into the filterbank is a factor of 1e6 in between.
+    detector.fit_normalisation(torch.randn(1, 500, 40) + torch.linspace(-14.0, 0.0, 40))
+    detector.network.head.weight.normal_(std=0.3)
+    path = export_onnx(detector, tmp_path / "yes.onnx", decoder=DecoderSettings(threshold=0.5))
+    kinds = Counter(node.op_type for node in onnx.load(path).graph.node)
+    assert kinds["Softmax"] == kinds["Sub"] == 0
+    assert kinds["Sigmoid"] == kinds["Max"] == kinds["Log"] == 1
+    assert Session.open(path).contract.labels == ("yes",)
+
+
+@torch.no_grad()
+def test_a_sensor_of_motion_keeps_its_mean(tmp_path):
+    detector = StreamingDetector.build("ds-tcn", labels=["yes"], motion=["ax", "ay", "az"])
+    path = export_onnx(detector, tmp_path / "yes.onnx", decoder=DecoderSettings(threshold=0.5))
+    kinds = {node.op_type for node in onnx.load(path).graph.node}
+    assert {"Sub", "Sigmoid"} <= kinds
+
+
+@torch.no_grad()
 def test_an_unseen_size_of_call_gives_the_posteriors_of_the_network(exported):
     detector, path = exported
     hop = detector.hop_samples
@@ -157,7 +183,7 @@ def perturbed(path, change):
         lambda name, values: (
             np.where(values == values.max(), np.float32(math.nan), values) if "mel" in name else values
         ),
-        lambda name, values: values + np.float32(1e-3) if "mean" in name else values,
+        lambda name, values: values * np.float32(1.001) if name.endswith("std") else values,
     ],
     ids=["head", "not a number", "normalisation"],
 )

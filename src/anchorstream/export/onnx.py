@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from anchorstream.decode import DecoderSettings
 from anchorstream.export.contract import contract_of
 from anchorstream.export.file import frozen, write_checked
+from anchorstream.export.folding import fold
 from anchorstream.export.onnx_graph import simplify
 from anchorstream.export.parity import check_parity
 from anchorstream.export.recurrent import OnnxGRU, OnnxLSTM
@@ -94,6 +95,7 @@ def _model_proto(detector: StreamingDetector) -> onnx.ModelProto:
     # Sizes that no constant of the network equals: a shape that the exporter fixes by mistake cannot hide.
     batch, hops = 3, 5
     detector = copy.deepcopy(detector)
+    fold(detector)
     for name, module in list(detector.named_modules()):
         if isinstance(module, nn.GRU):
             detector.set_submodule(name, OnnxGRU(module))

@@ -45,6 +45,7 @@ class LogMel(nn.Module):
     real: Tensor
     imaginary: Tensor
     step_mel: Tensor
+    floor: Tensor
 
     def __init__(self, settings: LogMelSettings | None = None) -> None:
         super().__init__()
@@ -60,6 +61,7 @@ class LogMel(nn.Module):
             "real": factored.real,
             "imaginary": factored.imaginary,
             "step_mel": factored.mel,
+            "floor": settings.floor,
         }
         for name, constant in constants.items():
             values = torch.from_numpy(np.ascontiguousarray(constant, dtype=np.float32))
@@ -157,4 +159,4 @@ class LogMel(nn.Module):
         return self._log(power @ self.step_mel)
 
     def _log(self, power: Tensor) -> Tensor:
-        return power.clamp_min(self.settings.floor).log()
+        return power.clamp_min(self.floor).log()
