@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from anchorstream.compare.halves import HalfAlarms
 from anchorstream.metrics import Difference
 from anchorstream.report import SystemResult
 from anchorstream.report.headline import p_text
 from anchorstream.report.summary import Summary
+
+
+def caution(systems: Sequence[SystemResult]) -> str:
+    """What is to be said of a comparison of single trainings, which looks surer than it is; empty for others."""
+    if len(systems) < 2 or any(len(system.curves) > 1 for system in systems):
+        return ""
+    return (
+        "Each is one training: another seed can move a miss rate further than these intervals, which are over "
+        "speakers. Several (--seeds 3) tell a better loss from a lucky one."
+    )
 
 
 def miss_rate(summary: Summary) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from anchorstream import __version__
+from anchorstream.compare import cells
 from anchorstream.compare.evaluation import ScoredRun, score_systems
 from anchorstream.compare.examples import pick_examples
 from anchorstream.data.clip import Split
@@ -117,7 +118,14 @@ def write_reports(
     """Writes one report a label, into ``folder`` itself where there is only one, and returns the paths of the pages."""
     several = len(comparison.results) > 1
     reporting = comparison.task.reporting
-    about = {"task": comparison.task.name, "anchor": reporting.anchor, **context, **provenance()}
+    single = cells.caution(next(iter(comparison.results.values())))
+    about = {
+        **({"caution": single} if single else {}),
+        "task": comparison.task.name,
+        "anchor": reporting.anchor,
+        **context,
+        **provenance(),
+    }
     folders = page_folders(folder, tuple(comparison.results))
     return {
         label: write_report(

@@ -97,8 +97,8 @@ def _footnote(contest: Contest) -> str:
         f"{len(curve.events)} events ({recordings} recordings of {speakers} speakers, each several times, in other "
         f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seed(s). FA/h: false alarms per hour. "
         f"Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms after "
-        f"{contest.reporting.anchor}, over the hits of all seeds."
-    )
+        f"{contest.reporting.anchor}, over the hits of all seeds. {cells.caution(systems)}"
+    ).rstrip()
 
 
 def _seeds(summary: Summary) -> str:
