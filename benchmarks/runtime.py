@@ -50,7 +50,12 @@ def model_files(given: list[str], presets: list[str]) -> Iterator[dict[str, Path
     """The model files by name; presets are exported with fresh weights, whose speed is that of trained ones."""
     if given:
         paths = [model_path(path) for path in given]
-        yield {path.name if path.suffix == ".tflite" else path.stem: path for path in paths}
+        short = [path.name if path.suffix == ".tflite" else path.stem for path in paths]
+        # Two of a name are told by where they lie; the same file twice is one.
+        yield {
+            name if short.count(name) == 1 else str(path): path
+            for name, path in zip(short, paths, strict=True)
+        }
         return
     from anchorstream.decode import DecoderSettings
     from anchorstream.export import export_onnx
