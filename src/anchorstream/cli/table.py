@@ -47,7 +47,7 @@ def print_table(title: str, contest: Contest) -> None:
         f"{len(systems[0].curves)} seed(s). FA/h: false alarms per hour. Latency after {contest.reporting.anchor}. "
         f"Intervals: {by_rate[0][0].interval_method}. Missed by deadlines: at {rates[0]:g} FA/h, mean over latency "
         f"deadlines from 0 to {1000 * curve.window.post_s:.0f} ms. {cells.caution(systems)}"
-    )
+    ).rstrip()
     _print(table)
 
 

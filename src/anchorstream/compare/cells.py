@@ -16,8 +16,8 @@ def caution(systems: Sequence[SystemResult]) -> str:
     if len(systems) < 2 or any(len(system.curves) > 1 for system in systems):
         return ""
     return (
-        "Each is one training: another seed can move a miss rate further than these intervals, which are over "
-        "speakers. Several (--seeds 3) tell a better loss from a lucky one."
+        "Each is one training: another seed can move a miss rate further than these intervals, which know of no "
+        "other. Several (--seeds 3) tell a better loss from a lucky one."
     )
 
 

@@ -1,7 +1,7 @@
 """The constants of a detector in the form that takes the fewest operators to run; what it computes stays as it is.
 
 A step of one hop is some sixty operators on a few hundred numbers each, and each costs about as much as what it
-computes: for the smallest networks here the three that go are a twentieth of a step.
+computes: the two that go are some 3% of a step of `mixednet`.
 """
 
 from __future__ import annotations
