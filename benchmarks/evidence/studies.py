@@ -88,7 +88,7 @@ def cells(tree: Mapping[str, Any], study: str, seeds: Sequence[int], overrides: 
         tree: the file of studies.
         study: one of its names.
         seeds: of the trainings.
-        overrides: of every recipe, last, such as ``data=DIR``.
+        overrides: of every recipe, last, such as ``data=DIR``; ``SEED`` in one stands for the seed.
 
     Raises:
         ConfigError: if a recipe does not take the settings.
@@ -98,7 +98,8 @@ def cells(tree: Mapping[str, Any], study: str, seeds: Sequence[int], overrides: 
     for seed, task, network in itertools.product(seeds, about["tasks"], about["networks"]):
         for variant, loss in itertools.product(_variants(about, network), about["losses"]):
             kept = _that_apply(variant, loss)
-            config = _config(tree, about, task, network, loss, kept, [*overrides, f"seed={seed}"])
+            given = [override.replace("SEED", str(seed)) for override in overrides]
+            config = _config(tree, about, task, network, loss, kept, [*given, f"seed={seed}"])
             cell = Cell(study, task, network, {_short(key): kept[key] for key in kept}, config)
             # Settings that a loss does not have leave one training of it.
             found.setdefault(cell.folder, cell)

@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from folds import write_folds
 from records import RESULTS
 from runner import missing, train_and_score
 from studies import cells, conditions, read_studies
@@ -32,7 +33,8 @@ def main() -> int:
         wrists = [f"motion_data.folder={args.motion}", "motion_data.gravity=false"]
         tree["tasks"]["trigger"]["overrides"] += wrists
     seeds = range(args.first_seed, args.first_seed + (args.seeds or about["seeds"]))
-    overrides = [f"data={args.data}", *([f"optimiser.epochs={args.epochs}"] if args.epochs else [])]
+    data = write_folds(args.data, args.out / "folds", about["seeds"]) if "folds" in about else args.data
+    overrides = [f"data={data}", *([f"optimiser.epochs={args.epochs}"] if args.epochs else [])]
     planned = cells(tree, args.study, seeds, overrides)
     todo = missing(planned, args.results, scored, copy=not args.dry_run)
     if args.dry_run:
@@ -44,7 +46,7 @@ def main() -> int:
 def arguments(tree: dict[str, Any]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Runs what is missing of a study of the evidence.")
     parser.add_argument("study", choices=tree["studies"], metavar="STUDY", help=", ".join(tree["studies"]))
-    parser.add_argument("--data", required=True, metavar="DIR", help="the recordings")
+    parser.add_argument("--data", required=True, type=Path, metavar="DIR", help="the recordings")
     parser.add_argument("--out", required=True, type=Path, metavar="RUNS", help="where trainings are kept")
     parser.add_argument("--motion", metavar="WRISTS", help="what benchmarks/basic_motions.py wrote")
     parser.add_argument("--seeds", type=int, metavar="N", help="how many (default: those of the study)")
