@@ -21,7 +21,7 @@ def draw_frontier(found: Sequence[System], rate: float, path: Path) -> None:
         for index, system in enumerate(found):
             by_seed = [system.point(line, rate)["missed_by_deadline"] for line in system.lines]
             deadlines_ms = 1000 * np.array(system.lines[0]["deadlines_s"])
-            area = system.shares(rate, "areas").mean()
+            area = system.share(rate, "areas")
             axes.plot(
                 deadlines_ms,
                 np.mean(by_seed, axis=0),
@@ -65,9 +65,7 @@ def draw_line(found: Sequence[System], rate: float, path: Path, axis: str, *, lo
 
 def draw_heat_map(found: Sequence[System], rate: float, path: Path, rows: str, columns: str) -> None:
     """Misses over two options of one loss, mean over seeds."""
-    grid = {
-        (s.variant[rows], s.variant[columns]): s.shares(rate, "misses").mean() for s in found if s.variant
-    }
+    grid = {(s.variant[rows], s.variant[columns]): s.share(rate, "misses") for s in found if s.variant}
     heights, widths = sorted({key[0] for key in grid}), sorted({key[1] for key in grid})
     values = np.array([[grid.get((row, column), np.nan) for column in widths] for row in heights])
     with drawing():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -45,39 +46,47 @@ class System:
         return found
 
     def shares(self, rate: float, what: What, seeds: Sequence[int] | None = None) -> NDArray[np.float64]:
-        """(seeds,) the share that each seed misses."""
-        events = sum(self.lines[0]["events"])
-        chosen = sorted(self.by_seed) if seeds is None else seeds
-        return np.array([sum(self.point(self.by_seed[seed], rate)[what]) / events for seed in chosen])
+        """(seeds,) the share that each seed misses, of the events that it was scored on."""
+        lines = self._chosen(seeds)
+        return np.array([sum(self.point(line, rate)[what]) / sum(line["events"]) for line in lines])
 
-    def of_events(self, rate: float, what: What, seeds: Sequence[int] | None = None) -> NDArray[np.float64]:
-        """(events,) mean over seeds; the events of a speaker share theirs, since only their sum is known.
+    def share(self, rate: float, what: What) -> float:
+        """What the seeds together miss of all their events: the mean of :meth:`shares` where these are the same."""
+        return float(self.of_events(rate, what)[0].mean())
 
-        Bootstrap and sign-flip over speakers are made of these sums alone, so that they are what they would be with
-        every event by itself.
+    def of_events(
+        self, rate: float, what: What, seeds: Sequence[int] | None = None
+    ) -> tuple[NDArray[np.float64], list[str]]:
+        """(events,) what is missed of the events of all seeds, and whose each is.
+
+        The events of a speaker share theirs, since only their sum is known. Bootstrap and sign-flip over speakers are
+        made of these sums alone, so that they are what they would be with every event by itself.
         """
-        chosen = sorted(self.by_seed) if seeds is None else seeds
-        sums = np.mean([self.point(self.by_seed[seed], rate)[what] for seed in chosen], axis=0)
-        counts = np.array(self.lines[0]["events"])
-        return np.asarray(np.repeat(sums / counts, counts), dtype=np.float64)
-
-    @property
-    def speakers(self) -> list[str]:
-        """(events,) whose each is."""
-        line = self.lines[0]
-        return [
-            name for name, count in zip(line["speakers"], line["events"], strict=True) for _ in range(count)
-        ]
+        sums, counts = Counter[str](), Counter[str]()
+        for line in self._chosen(seeds):
+            sums.update(dict(zip(line["speakers"], self.point(line, rate)[what], strict=True)))
+            counts.update(dict(zip(line["speakers"], line["events"], strict=True)))
+        speakers = sorted(counts)
+        values = [sums[name] / counts[name] for name in speakers for _ in range(counts[name])]
+        return np.array(values), [name for name in speakers for _ in range(counts[name])]
 
     def interval(self, rate: float, what: What) -> tuple[float, float]:
         """95% by bootstrap over speakers, of the mean over seeds."""
-        return cluster_bootstrap(self.of_events(rate, what), self.speakers)
+        return cluster_bootstrap(*self.of_events(rate, what))
+
+    def _chosen(self, seeds: Sequence[int] | None) -> list[Line]:
+        return [self.by_seed[seed] for seed in (sorted(self.by_seed) if seeds is None else seeds)]
 
     def latency_ms(self, rate: float, quantile: Literal["p50", "p90"]) -> float | None:
         """Mean over the seeds that hit anything."""
         found = [self.point(line, rate)[f"latency_{quantile}_s"] for line in self.lines]
         known = [value for value in found if value is not None]
         return 1000 * float(np.mean(known)) if known else None
+
+
+def streams_of(found: Sequence[System]) -> list[Line]:
+    """A line for each set of streams that was scored: one, or one for each fold."""
+    return list({line["streams"]: line for system in found for line in system.lines}.values())
 
 
 @dataclass(frozen=True)
@@ -110,12 +119,11 @@ def paired(first: System, second: System, rate: float, what: What = "misses") ->
     seeds = sorted(first.by_seed.keys() & second.by_seed.keys())
     if not seeds:
         return None
-    over_speakers = paired_cluster_bootstrap(
-        first.of_events(rate, what, seeds), second.of_events(rate, what, seeds), first.speakers
-    )
+    (own, speakers), (others, _) = (system.of_events(rate, what, seeds) for system in (first, second))
+    over_speakers = paired_cluster_bootstrap(own, others, speakers)
     by_seed = first.shares(rate, what, seeds) - second.shares(rate, what, seeds)
     spread = float(by_seed.std(ddof=1)) if len(seeds) > 1 else None
-    other = float(second.shares(rate, what, seeds).mean())
+    other = float(others.mean())
     return Paired(
         over_speakers=over_speakers,
         over_seeds=None if spread is None else _t_interval(float(by_seed.mean()), spread, len(seeds)),
@@ -158,14 +166,24 @@ def seeds_needed(spread: float, difference: float, most: int = 999) -> int | Non
     return None
 
 
-def systems(lines: Sequence[Line]) -> tuple[list[System], int]:
+def systems(lines: Sequence[Line], *, folds: bool = False) -> tuple[list[System], int]:
     """The systems of one task and network that compare, in order, and how many lines are left out.
 
     Systems compare on the same streams with the same data and budget; of several such groups, and of several settings
-    of one system, the newest counts (the one with more lines where they are of one day).
+    of one system, the newest counts (the one with more lines where they are of one day). With ``folds`` each seed has
+    streams of its own.
     """
     lines = list({(line["settings"], line["seed"], line["streams"]): line for line in lines}.values())
-    of_group = _newest(lines, lambda line: (line["streams"], line["budget"]))
+    if folds:
+        of_group = _newest(lines, lambda line: line["budget"])
+        seeds_there = {line["seed"] for line in of_group}
+        of_group = [
+            line
+            for seed in sorted(seeds_there)
+            for line in _newest([one for one in of_group if one["seed"] == seed], lambda one: one["streams"])
+        ]
+    else:
+        of_group = _newest(lines, lambda line: (line["streams"], line["budget"]))
     found: dict[str, list[Line]] = {}
     for line in of_group:
         found.setdefault(repr((line["loss"], sorted(line["variant"].items(), key=str))), []).append(line)

@@ -14,7 +14,7 @@ from typing import Any
 from anchorstream.metrics import smallest_p_value
 from anchorstream.train.run import write_beside
 from drawings import draw_frontier, draw_heat_map, draw_line
-from estimates import System, paired, rank_correlation, systems
+from estimates import System, paired, rank_correlation, streams_of, systems
 from records import RESULTS, Line, read_all
 from studies import expected, read_studies
 from tables import (
@@ -84,7 +84,8 @@ def text(lines: Sequence[Line], pictures: Path | None) -> list[str]:
                 line
                 for line in lines
                 if (line["study"], line["task"], line["network"]) == (study, task, network)
-            ]
+            ],
+            folds="folds" in about,
         )
         for study, about in tree["studies"].items()
         for task in about["tasks"]
@@ -258,20 +259,23 @@ def _missing(study: str, tree: Tree, task: str, network: str, of: Sequence[Syste
 
 
 def _about(of: Sequence[System], left_out: int) -> str:
-    lines = [line for system in of for line in system.lines]
+    lines, streams = [line for system in of for line in system.lines], streams_of(of)
     line = lines[0]
-    speech = f"{line['recordings']} recordings of {len(line['speakers'])} speakers"
+    speakers = {name for one in streams for name in one["speakers"]}
+    speech = f"{sum(one['recordings'] for one in streams)} recordings of {len(speakers)} speakers"
     labels = line["labels"]
     each = f", over {len(labels)} labels, each judged by itself: rates are of each" if len(labels) > 1 else ""
     commits = ", ".join(sorted({str(one["commit"]) for one in lines}))
-    hours = f"{line['hours']:.2f} h without an event{each}"
+    hours = f"{sum(one['hours'] for one in streams):.2f} h without an event{each}"
+    split = f"{line['split']} split" if len(streams) == 1 else f"{len(streams)} folds"
     said = (
-        f"{sum(line['events'])} events ({speech}), {hours}; {line['split']} split, noise at {line['snr_db']:g} dB; "
+        f"{sum(sum(one['events']) for one in streams)} events ({speech}), {hours}; "
+        f"{split}, noise at {line['snr_db']:g} dB; "
         f"{line['epochs']} epochs; {_range(one['parameters'] for one in lines)} parameters; "
         f"seeds {_range(one['seed'] for one in lines)}; measured {_range(one['date'] for one in lines)}, "
         f"commit {commits}."
     )
-    if (least := smallest_p_value(len(line["speakers"]))) > 0.01:
+    if (least := smallest_p_value(len(speakers))) > 0.01:
         said += f" So few speakers give p = {least:.2f} at least, and intervals that are rather too narrow."
     if line["motion"]:
         said += f" **Simulated motion** over recordings of wrists ({line['motion']})."

@@ -7,7 +7,7 @@ from typing import Any
 
 from anchorstream.metrics import rate_text
 from anchorstream.report.headline import p_text
-from estimates import Paired, System, paired, seeds_needed
+from estimates import Paired, System, paired, seeds_needed, streams_of
 from verdict import ANCHOR, BASELINE
 
 DIFFERENCES = (0.02, 0.05, 0.10)
@@ -34,7 +34,7 @@ def systems_table(found: Sequence[System], rates: Sequence[float], rate: float) 
             str(len(system.lines)),
             *(misses(system, r) for r in rates),
             latency(system, rate),
-            f"{system.shares(rate, 'areas').mean():.1%} {_interval(system.interval(rate, 'areas'))}",
+            f"{system.share(rate, 'areas'):.1%} {_interval(system.interval(rate, 'areas'))}",
             on_dev(system),
         ]
         for system in found
@@ -46,7 +46,7 @@ def misses(system: System, rate: float) -> str:
     """Mean over seeds, interval over speakers, standard deviation over seeds."""
     shares = system.shares(rate, "misses")
     spread = f" ± {100 * shares.std(ddof=1):.1f}" if len(shares) > 1 else ""
-    return f"{shares.mean():.1%} {_interval(system.interval(rate, 'misses'))}{spread}"
+    return f"{system.share(rate, 'misses'):.1%} {_interval(system.interval(rate, 'misses'))}{spread}"
 
 
 def latency(system: System, rate: float) -> str:
@@ -58,10 +58,11 @@ def latency(system: System, rate: float) -> str:
 def on_dev(system: System) -> str:
     """What a user gets: mean over seeds at the thresholds that were chosen on dev."""
     points = [line["chosen_on_dev"] for line in system.lines]
-    events, count = sum(system.lines[0]["events"]), len(points)
-    missed = sum(sum(point["misses"]) for point in points) / (events * count)
-    alarms = sum(point["false_alarms"] for point in points) / count
-    return f"{missed:.1%}, {rate_text(alarms, system.lines[0]['hours'])}"
+    missed = sum(sum(point["misses"]) for point in points) / sum(sum(line["events"]) for line in system.lines)
+    # Hours that several seeds were scored on are one piece of evidence.
+    hours, count = sum(line["hours"] for line in streams_of([system])), len(points)
+    alarms = sum(point["false_alarms"] for point in points) * len(streams_of([system])) / count
+    return f"{missed:.1%}, {rate_text(alarms, hours)}"
 
 
 def differences_table(found: Sequence[System], best: System | None, rate: float) -> list[str]:

@@ -70,7 +70,7 @@ def verdict(found: Sequence[System], rate: float, *, hindsight: bool = False) ->
         return None
 
     def missed(system: System) -> float:
-        return float(system.shares(rate, "misses").mean())
+        return system.share(rate, "misses")
 
     anchor = min(anchors, key=missed if hindsight else lambda system: system.dev_miss_rate)
     best = min(others, key=missed)

@@ -15,7 +15,7 @@ from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
 from anchorstream.report import SystemResult
 from anchorstream.report.summary import summarise
 from anchorstream.train.run import Run
-from estimates import Paired, System, paired, rank_correlation, seeds_needed, systems
+from estimates import Paired, System, paired, rank_correlation, seeds_needed, streams_of, systems
 from records import RecordError, append, read_all, record
 from studies import cells, expected, read_studies
 from verdict import sentence, verdict
@@ -125,6 +125,39 @@ def test_the_interval_over_seeds_is_students() -> None:
     assert change.over_seeds == pytest.approx((-0.5 - 6.3531, -0.5 + 6.3531), abs=1e-3)
     assert change.relative == -1.0
     assert paired(system("sal", [0, 0]), System("ce", {}, []), 1.0) is None
+
+
+def test_seeds_with_streams_of_their_own_are_put_together() -> None:
+    # Two folds: 6 events of a and 2 of b, then 4 of c. ce misses 3, 1 and 2 of them, sal 0, 1 and 1.
+    there = {1: (["a", "b"], [6, 2]), 2: (["c"], [4])}
+
+    def system(loss, misses):
+        return [
+            {
+                **{"loss": loss, "variant": {}, "settings": loss, "budget": "one", "date": "2026-11-29"},
+                **{"seed": seed, "streams": f"fold {seed}", "speakers": there[seed][0]},
+                **{"events": there[seed][1], "points": [{"rate": 1.0, "misses": misses[seed]}]},
+            }
+            for seed in there
+        ]
+
+    lines = system("ce", {1: [3, 1], 2: [2]}) + system("sal", {1: [0, 1], 2: [1]})
+    (ce, sal), left_out = systems(lines, folds=True)
+    assert left_out == 0
+    assert (ce.share(1.0, "misses"), sal.share(1.0, "misses")) == pytest.approx((6 / 12, 2 / 12))
+    assert ce.shares(1.0, "misses") == pytest.approx([4 / 8, 2 / 4])
+    change = paired(sal, ce, 1.0)
+    assert isinstance(change, Paired)
+    assert change.over_speakers.estimate == pytest.approx(-4 / 12)
+    assert change.over_speakers.clusters == 3
+    # By fold -3/8 and -1/4: mean -0.3125, s = 0.0884.
+    assert change.over_seeds == pytest.approx((-0.3125 - 0.7941, -0.3125 + 0.7941), abs=1e-3)
+    assert {line["seed"] for line in streams_of([ce, sal])} == {1, 2}
+    # A fold that was made anew counts with its newest streams alone.
+    old = [{**line, "streams": "old", "date": "2026-11-01"} for line in lines if line["seed"] == 2]
+    assert systems(old + lines, folds=True)[1] == 2
+    # Where all seeds share their streams, only one of the two counts.
+    assert systems(lines)[1] == 2
 
 
 def test_power_is_what_trials_say() -> None:
