@@ -44,6 +44,8 @@ def test_networks_losses_and_noise_levels_end_in_one_report_and_are_not_measured
     ]
     report = (out / "report.html").read_text()
     assert "<audio" in report
+    single = "Each is one training"
+    assert report.index('class="verdict"') < report.index(single) < report.index("<table")
 
     # Another noise level: nothing is trained, and the first one is scored anew only for its page in its new place.
     trained = {path: path.stat().st_mtime_ns for path in out.glob("*/training.json")}
@@ -54,6 +56,7 @@ def test_networks_losses_and_noise_levels_end_in_one_report_and_are_not_measured
     assert both["tables"][0] == table
     assert {path: path.stat().st_mtime_ns for path in out.glob("*/training.json")} == trained
     overview = (out / "report.html").read_text()
+    assert overview.index('class="verdict"') < overview.index(single) < overview.index("<table")
     for page in ("snr-20db/report.html", "snr-0db/report.html"):
         assert f'href="{page}"' in overview
         assert (out / page).is_file()

@@ -67,6 +67,7 @@ def test_losses_are_compared_on_the_same_events_and_a_second_call_trains_nothing
     assert pages["rising"].name == "report.html"
     report = json.loads((tmp_path / "report" / "report.json").read_text())
     assert [system["name"] for system in report["systems"]] == ["ce", "sal"]
+    assert "another seed" in report["caution"]
 
 
 @pytest.mark.slow

@@ -92,7 +92,7 @@ def full_report(folder, name=HOSTILE):
         "skipped": [HOSTILE],
         "nan": float("nan"),
     }
-    return write_report(folder, HOSTILE, systems, context), systems
+    return write_report(folder, HOSTILE, systems, context, caution=f"Beware of {HOSTILE}."), systems
 
 
 def test_the_page_is_whole_and_needs_nothing_from_outside(tmp_path):
@@ -112,6 +112,8 @@ def test_hostile_names_stay_text(tmp_path):
     assert "script" not in page.tags
     assert page.handlers == []
     assert "&lt;script&gt;alert" in text
+    # A caution is read before any figure.
+    assert text.index('class="verdict"') < text.index("Beware of &lt;script&gt;") < text.index("<table")
     assert "\x00" not in text
 
 
@@ -129,6 +131,7 @@ def test_the_json_holds_the_numbers_of_the_metrics(tmp_path):
             assert seed["misses"] == expected.misses.tolist()
             assert seed["false_alarms"] == expected.false_alarms.tolist()
     assert document["context"]["nan"] is None
+    assert document["caution"].startswith("Beware of <script>")
     # The second system finds all four events 100 ms after their anchors, the first three or two of them.
     by_deadline = document["systems"][1]["frontier"]
     assert len(by_deadline["deadlines_s"]) == 51

@@ -118,9 +118,7 @@ def write_reports(
     """Writes one report a label, into ``folder`` itself where there is only one, and returns the paths of the pages."""
     several = len(comparison.results) > 1
     reporting = comparison.task.reporting
-    single = cells.caution(next(iter(comparison.results.values())))
     about = {
-        **({"caution": single} if single else {}),
         "task": comparison.task.name,
         "anchor": reporting.anchor,
         **context,
@@ -135,6 +133,7 @@ def write_reports(
             about,
             rates=reporting.false_alarm_rates,
             headline_rates=reporting.headline_rates,
+            caution=cells.caution(results),
         )
         for label, results in comparison.results.items()
     }

@@ -12,6 +12,7 @@ from typing import Any
 from markupsafe import Markup
 from matplotlib.ticker import PercentFormatter
 
+from anchorstream.compare import cells
 from anchorstream.compare.results import Contest
 from anchorstream.report.page import environment, write_page
 from anchorstream.report.style import colour_of, drawing, legend_name, new_figure, to_svg
@@ -57,6 +58,7 @@ def write_overview(
             for i in chosen
         ]
         tables.append({"title": label, "columns": columns, "rows": _rows([rows[i] for i in chosen])})
+    caution = cells.caution(contests[0].systems)
     with drawing():
         picture = _against_noise([row.system for row in rows[0]], levels, means) if len(levels) > 1 else None
     page = (
@@ -65,6 +67,7 @@ def write_overview(
         .render(
             title=title,
             verdict=overall_verdict(rows, _places(len(labels), len(levels))),
+            caution=caution,
             rate=rate,
             tables=tables,
             mean=len(labels) > 1,
@@ -83,7 +86,7 @@ def write_overview(
     document = [{name: _finite(value) for name, value in row.items()} for row in document]
     write_page(
         folder / "report.json",
-        json.dumps({"title": title, "summary": document, "context": context}, indent=1),
+        json.dumps({"title": title, "summary": document, "context": context, "caution": caution}, indent=1),
     )
     write_page(folder / "report.html", page)
     return folder / "report.html"

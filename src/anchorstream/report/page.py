@@ -40,6 +40,7 @@ def write_report(
     *,
     rates: Sequence[float] = RATES,
     headline_rates: Sequence[float] = HEADLINE_RATES,
+    caution: str = "",
 ) -> Path:
     """Writes ``report.html`` and ``report.json`` and returns the path of the page.
 
@@ -51,6 +52,7 @@ def write_report(
             mappings of them, in the order in which they are to stand.
         rates: false alarms per hour of all operating points, ascending.
         headline_rates: those of them in the table at the top; latency is stated at the first.
+        caution: what a reader must know before believing the first sentence, and stands under it; none if empty.
 
     Raises:
         ValueError: if there is no system, two have the same name, or a rate at the top is none of the others.
@@ -72,6 +74,7 @@ def write_report(
         .render(
             title=title,
             headline=headline(rows[headline_rates[0]], systems[0].curves[0].window.post_s),
+            caution=caution,
             rates=rates,
             headline_rates=headline_rates,
             rows=rows,
@@ -89,7 +92,9 @@ def write_report(
     write_page(
         out_dir / "report.json",
         json.dumps(
-            _json(_document(title, systems, rows, headline_rates[0], speakers, context)),
+            _json(
+                {**_document(title, systems, rows, headline_rates[0], speakers, context), "caution": caution}
+            ),
             indent=1,
             allow_nan=False,
         ),
