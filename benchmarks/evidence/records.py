@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from anchorstream.compare.comparison import Conditions, provenance
 from anchorstream.compare.evaluation import ScoredRun
-from anchorstream.metrics import Curve, deadlines_of, frontier
+from anchorstream.metrics import Curve, deadlines_of, early_share, frontier
 from studies import Cell, data_name, digest, motion_name
 
 SCHEMA = 1
@@ -132,7 +132,7 @@ class _Pooled:
             "misses": self.by_speaker(missed).astype(int).tolist(),
             "latency_p50_s": _rounded(quantiles[0]),
             "latency_p90_s": _rounded(quantiles[1]),
-            "early_share": _rounded(float((hits_s < 0).mean())) if len(hits_s) else None,
+            "early_share": _rounded(early_share(hits_s)),
         }
 
 

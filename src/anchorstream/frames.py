@@ -9,6 +9,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
 #: Times are sums and products of decimal fractions; this much of a frame is rounding, not time.
 ROUNDING_FRAMES = 1e-6
 
@@ -53,6 +56,10 @@ class FrameClock:
     def time_of(self, frame: int) -> float:
         """The time in seconds at which ``frame`` is known."""
         return round(frame * self.hop_s + self._delay_s, 9)
+
+    def times_of(self, frames: NDArray[np.integer]) -> NDArray[np.float64]:
+        """(N,) the times at which (N,) frames are known, each that of :meth:`time_of`."""
+        return np.round(frames * self.hop_s + self._delay_s, 9)
 
     def frame_at(self, time_s: float) -> int:
         """The first frame (from 0 on) that is known at ``time_s`` or later."""

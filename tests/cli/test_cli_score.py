@@ -96,7 +96,8 @@ def test_detections_by_hand(cli, folder):
     (point,) = json.loads(result.out)["labels"]["yes"]["operating_points"]
     check(point, 0, 1, [0.2, 0.4, -0.1])
     assert point["threshold"] is None
-    assert point["miss_rate_speaker_interval"] == [0.0, 0.0]
+    # No event is missed, and drawing speakers anew would say that none ever is.
+    assert point["miss_rate_speaker_interval"] is None
 
 
 def test_the_table(cli, folder):
@@ -191,6 +192,22 @@ def test_options_of_posteriors_with_detections_are_wrong_usage(cli, folder, opti
     result = score(cli, "found.csv", "--durations", "durations.csv", *option)
     assert result.code == 2
     assert f"{option[0]}: of posteriors alone; found.csv are detections" in result.err
+
+
+def test_scores_that_are_not_there_are_not_taken_for_detections(cli, folder):
+    (folder / "empty").mkdir()
+    for scores, told in (("posteriorz", "there is no such file"), ("empty", "the folder holds no .npz")):
+        result = score(cli, scores, "--target-fa-per-hour", "1")
+        assert result.code == 1
+        assert told in result.err
+        assert "of posteriors alone" not in result.err
+
+
+def test_what_is_no_number_in_json_is_never_printed(cli, folder):
+    (folder / "durations.csv").write_text("file,duration_s\na,1e308\nb,1e308\n")
+    result = score(cli, "found.csv", "--durations", "durations.csv", "--json")
+    assert (result.code, result.out) == (1, "")
+    assert "durations.csv, line 2: duration_s must be a number of seconds, got 1e+308" in result.err
 
 
 @pytest.mark.parametrize("rates", ["", "0", "1,-1", "one", "nan", "inf"])

@@ -226,6 +226,8 @@ def test_settings_round_trip_and_keep_a_copy():
         ({"smoothing_s": -0.1}, ValueError, "smoothing_s"),
         ({"refractory_s": -0.1}, ValueError, "refractory_s"),
         ({"release_s": -0.1}, ValueError, "release_s"),
+        ({"smoothing_s": 1e9}, ValueError, "smoothing_s must be at most 86400 seconds, a day, got 1e"),
+        ({"refractory_s": 1e308}, ValueError, "refractory_s must be at most"),
         ({"release": 0.0}, ValueError, r"release must lie in \(0, 1\]"),
         ({"release": True}, TypeError, "must be a number"),
     ],

@@ -5,6 +5,7 @@ The window reaches from 0.2 s before the start to 0.3 s after the anchor.
 """
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -251,6 +252,20 @@ def test_exposure_counts_the_milliseconds_outside(spans):
     for event in events:
         inside |= (middles > event.start_s - WINDOW.pre_s) & (middles < event.anchor_s + WINDOW.post_s)
     assert exposure_s(events, 4.0, WINDOW) == pytest.approx((~inside).sum() / 1000)
+
+
+def test_windows_that_fill_a_stream_leave_nothing_of_it():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        ends = np.cumsum(rng.integers(1, 200, 20)) / 100
+        events = [Event("yes", start, end) for start, end in pairwise([0.0, *ends.tolist()])]
+        assert exposure_s(events, float(ends[-1]), MatchWindow(0.0, 0.0)) == 0.0
+
+
+def test_a_detection_without_a_time_is_refused():
+    # NaN has no place in an order: sorted among others it would turn hits into misses.
+    with pytest.raises(ValueError, match="time of a detection must be finite"):
+        match([Detection(1.0, "yes", 1.0), Detection(float("nan"), "yes", 1.0)], [], WINDOW)
 
 
 @pytest.mark.parametrize("values", [(-0.1, 0.0), (0.0, -0.1), (float("nan"), 0.0), (0.0, float("inf"))])

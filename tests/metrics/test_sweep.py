@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anchorstream.decode import Decoder, DecoderSettings
+from anchorstream.frames import FrameClock
 from anchorstream.metrics import (
     Event,
     MatchWindow,
@@ -350,6 +351,49 @@ def test_an_hour_at_two_hundred_thresholds_takes_well_under_three_seconds():
     assert len(curve.thresholds) >= 200
 
 
+@pytest.mark.parametrize("refractory_s", [0.0, 0.5])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_fewest_misses_of_all_thresholds_are_found_also_where_events_fire_twice(seed, refractory_s):
+    rng = np.random.default_rng(seed)
+    log_odds, shape = np.full(200 * 300, -6.0), np.exp(-0.5 * (np.arange(-24, 25) / 6) ** 2)
+    events = []
+    for begin in range(50, len(log_odds) - 300, 300):
+        events.append(Event("yes", begin / 100, (begin + 60) / 100))
+        # At most events, again 0.7 s later in the window, and behind it.
+        for centre, chance, mean in ((55, 1.0, 3.0), (125, 0.4, 1.0), (220, 0.3, 0.0)):
+            if rng.random() < chance:
+                around = slice(begin + centre - 24, begin + centre + 25)
+                bump = (rng.normal(mean, 2.0) + 6.0) * shape - 6.0
+                log_odds[around] = np.maximum(log_odds[around], bump)
+    posteriors = 1 / (1 + np.exp(-log_odds))[:, None]
+    stream = PosteriorStream(posteriors, 0.01, 0.01, ["yes"], events, len(posteriors) / 100)
+    decoder, window = DecoderSettings(refractory_s=refractory_s), MatchWindow(0.0, 0.75)
+    chosen = sweep([stream], "yes", decoder, window)
+    every = sweep([stream], "yes", decoder, window, np.union1d(posteriors, chosen.thresholds))
+    assert len(chosen.thresholds) < 800
+    for count in (0, 1, 2, 3, 5, 10, 20, 50, 100):
+        points = [curve.at_false_alarms_per_hour(count / curve.hours) for curve in (chosen, every)]
+        assert points[0].misses == points[1].misses, count
+
+
+@pytest.mark.parametrize(("hop_s", "delay_s"), [(0.01, 0.03), (0.016, 0.016), (0.03, 0.02)])
+def test_a_hit_at_the_anchor_is_not_early_and_has_the_time_of_the_decoder(hop_s, delay_s):
+    posteriors = np.zeros((4000, 1))
+    posteriors[10::20] = 0.9
+    settings = DecoderSettings(refractory_s=2 * hop_s)
+    times_s = [one.time_s for one in Decoder(settings, ["yes"], FrameClock(hop_s, delay_s)).push(posteriors)]
+    # Sums in another order, as a reference has them: rounding puts many of these anchors behind their hits.
+    anchors_s = [frame * hop_s + delay_s for frame in range(10, 4000, 20)]
+    events = [Event("yes", anchor_s - hop_s, anchor_s) for anchor_s in anchors_s]
+    stream = PosteriorStream(posteriors, hop_s, delay_s, ["yes"], events, 4001 * hop_s)
+    curve = sweep([stream], "yes", settings, MatchWindow(0.0, hop_s))
+    point = curve.at_threshold(0.5)
+    assert (point.misses, point.early_share) == (0, 0.0)
+    assert (np.array(times_s) - np.array(anchors_s)).tolist() == curve.latencies_s[
+        :, curve.thresholds.tolist().index(0.5)
+    ].tolist()
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -360,7 +404,12 @@ def test_an_hour_at_two_hundred_thresholds_takes_well_under_three_seconds():
         ({"duration_s": -1.0}, "duration_s"),
         ({"events": [Event("yes", 0.5, 0.4)]}, "start after its anchor"),
         ({"events": [Event("yes", 1.5, 1.6)]}, "outside of 0 to 1.0 s"),
-        ({"events": [Event("yes", float("nan"), 0.5)]}, "start after its anchor"),
+        ({"events": [Event("yes", float("nan"), 0.5)]}, "times of an event must be finite"),
+        ({"events": [Event("yes", 0.1, float("inf"))]}, "times of an event must be finite"),
+        (
+            {"events": [Event("yes", 0.1, 0.2, goes_on_until_s=float("nan"))]},
+            "times of an event must be finite",
+        ),
     ],
 )
 def test_wrong_streams_are_refused(change, message):

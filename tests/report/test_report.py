@@ -13,7 +13,7 @@ import soundfile
 from PIL import Image
 
 from anchorstream.decode import DecoderSettings, Detection
-from anchorstream.metrics import Event, MatchWindow, PosteriorStream, garwood, sweep
+from anchorstream.metrics import Event, MatchWindow, PosteriorStream, garwood, sweep, wilson
 from anchorstream.report import Example, SystemResult, plot_det, plot_frontier, plot_latency, write_report
 from anchorstream.report.examples import example_svg
 from anchorstream.report.page import environment
@@ -246,6 +246,14 @@ def test_a_report_of_little_is_a_report(tmp_path, system):
     page = Page(write_report(tmp_path, "little", [system], {}).read_text(encoding="utf-8"))
     assert page.open == []
     json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+
+
+def test_where_every_event_is_hit_or_missed_there_is_doubt_all_the_same(tmp_path):
+    for found, expected in (((0, 1, 2, 3), wilson(0, 4)), ((), wilson(4, 4))):
+        system = SystemResult("alike", [curve(found), curve(found)])
+        summary = summarise(system, 1.0)
+        assert summary.miss_rate_interval == expected
+        assert f"{100 * expected[0]:.1f}%" in write_report(tmp_path, "t", [system], {}).read_text()
 
 
 def test_the_rates_and_the_frame_wise_area_of_a_task_stand_where_those_of_keywords_would(tmp_path):

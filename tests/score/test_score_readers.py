@@ -9,6 +9,7 @@ from anchorstream.decode import Detection
 from anchorstream.metrics import Event
 from anchorstream.score import (
     ScoreInputError,
+    are_posteriors,
     read_detections,
     read_durations,
     read_posteriors,
@@ -133,7 +134,9 @@ HEADER = "file,start_s,anchor_s,label\n"
             "file,start_s,anchor_s,label,goes_on_until_s\na,1,2,yes,1.5\n",
             "line 2: goes_on_until_s must not lie before the anchor",
         ),
+        ("e.csv", HEADER + "a,1,1e308,yes\n", "line 2: anchor_s must be a number of seconds, got 1e"),
         ("e.jsonl", "{", "line 1: no JSON"),
+        ("e.jsonl", '{"file": "a", "start_s": ' + 5000 * "1" + "}", "line 1: no JSON"),
         ("e.jsonl", "\n[1]\n", "line 2: expected one JSON object a line"),
         ("e.jsonl", '{"file": "a", "start_s": NaN, "anchor_s": 1, "label": "yes"}', "start_s must be finite"),
         ("e.jsonl", '{"file": "a", "start_s": true, "anchor_s": 1, "label": "yes"}', "must be a number"),
@@ -297,6 +300,17 @@ def test_posteriors_without_an_array_or_of_two_detectors(tmp_path):
     np.savez(tmp_path / "a.npz", **GOOD)
     np.savez(tmp_path / "b.npz", **{**GOOD, "hop_s": 0.02})
     with pytest.raises(ScoreInputError, match=r"b\.npz: hop_s is 0\.02, and 0\.01 in .*a\.npz"):
+        read_posteriors(tmp_path)
+
+
+def test_endings_of_sound_files_do_not_count_in_the_names_of_posteriors(tmp_path):
+    np.savez(tmp_path / "a.wav.npz", **GOOD)
+    np.savez(tmp_path / "b.npz", **GOOD)
+    (tmp_path / "b.npz").rename(tmp_path / "b.NPZ")
+    assert are_posteriors(tmp_path)
+    assert read_posteriors(tmp_path).keys() == {"a", "b"}
+    np.savez(tmp_path / "a.npz", **GOOD)
+    with pytest.raises(ScoreInputError, match=r"would be the posteriors of the recording 'a', as .*a\."):
         read_posteriors(tmp_path)
 
 

@@ -208,3 +208,27 @@ def test_what_cannot_be_said_is_a_dash():
     header, row = table([("detections", point_of(0, 0.0))]).splitlines()
     assert header.split()[0] == "at"
     assert row.split() == ["detections", "-", "0", "of", "0", "-", "0", "in", "0", "h", *"------"]
+
+
+def test_an_anchor_behind_the_end_of_its_recording_is_a_mistake(read):
+    # Milliseconds, say: the window would take in all of the recording, and be hit by whatever fires in it.
+    reference = read("reference", "a.wav,1,1500,yes,60")
+    with pytest.raises(ScoreInputError, match=r"line 2: the anchor lies at 1500 s, and .* ends at 60 s"):
+        detection_streams(reference, read("detections", "a.flac,40,yes,60"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"detections": [Detection(float("nan"), "yes", 1.0)]}, "a detection lies outside"),
+        ({"detections": [Detection(12.0, "yes", 1.0)]}, "a detection lies outside"),
+        ({"events": [Event("yes", 11.0, 12.0)]}, "an event lies outside"),
+        ({"events": [Event("yes", 1.0, float("inf"))]}, "times of an event must be finite"),
+        ({"duration_s": float("nan")}, "duration_s must be at least 0"),
+        ({"duration_s": -5.0}, "duration_s must be at least 0"),
+    ],
+)
+def test_a_wrong_recording_is_refused_by_name(change, message):
+    values = {"detections": [], "events": [], "duration_s": 10.0, "name": "kitchen"}
+    with pytest.raises(ValueError, match=f"recording 'kitchen': .*{message}"):
+        DetectionStream(**{**values, **change})

@@ -111,12 +111,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Scores, and prints the operating points."""
     from anchorstream.metrics import MatchWindow
-    from anchorstream.score import read_durations, read_reference
+    from anchorstream.score import are_posteriors, read_durations, read_reference
 
     window = MatchWindow(args.pre_s, args.post_s)
-    posteriors = args.scores.suffix.lower() == ".npz" or (
-        args.scores.is_dir() and any(args.scores.glob("*.npz"))
-    )
+    posteriors = are_posteriors(args.scores)
     given = [name for name in (*_DECODER, *_CURVE) if getattr(args, name) is not None]
     if given and not posteriors:
         options = ", ".join("--" + name.replace("_", "-") for name in given)
@@ -126,7 +124,8 @@ def run(args: argparse.Namespace) -> int:
     score = _score_posteriors if posteriors else _score_detections
     result = score(args, reference, durations, window)
     if args.json:
-        print(json.dumps({"window": {"pre_s": window.pre_s, "post_s": window.post_s}, **result}))
+        document = {"window": {"pre_s": window.pre_s, "post_s": window.post_s}, **result}
+        print(json.dumps(document, allow_nan=False))
     return 0
 
 

@@ -9,6 +9,8 @@ from typing import Any
 
 # refractory_s / hop_s is a quotient of decimal fractions; this much of a frame is rounding, not time.
 _ROUNDING_FRAMES = 1e-6
+# A day: more is a mistake, and a moving average over it would fill the memory.
+_MOST_S = 86_400.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,10 @@ class DecoderSettings:
         for name in ("smoothing_s", "refractory_s", "release_s"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be at least 0 seconds, got {getattr(self, name)}")
+            if getattr(self, name) > _MOST_S:
+                raise ValueError(
+                    f"{name} must be at most {_MOST_S:g} seconds, a day, got {getattr(self, name):g}"
+                )
         if not 0 < self.release <= 1:
             raise ValueError(f"release must lie in (0, 1], got {self.release}")
 

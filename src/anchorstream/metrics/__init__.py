@@ -3,7 +3,7 @@
 from anchorstream.metrics.auc import roc_auc
 from anchorstream.metrics.bootstrap import Difference, cluster_bootstrap, paired_cluster_bootstrap
 from anchorstream.metrics.confusion import Confusion, confusion
-from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint, operating_point
+from anchorstream.metrics.curve import RATES_PER_HOUR, Curve, OperatingPoint, early_share, operating_point
 from anchorstream.metrics.event import Event
 from anchorstream.metrics.frontier import Frontier, deadlines_of, frontier, frontier_indices
 from anchorstream.metrics.intervals import chi_square_quantile, garwood, rate_below, wilson
@@ -29,6 +29,7 @@ __all__ = [
     "cluster_bootstrap",
     "confusion",
     "deadlines_of",
+    "early_share",
     "exposure_s",
     "frontier",
     "frontier_indices",

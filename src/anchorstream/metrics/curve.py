@@ -34,8 +34,8 @@ class OperatingPoint:
         misses: how many of them were not.
         miss_rate: misses / events.
         miss_rate_interval: Wilson, 95%, as if events were independent.
-        miss_rate_speaker_interval: bootstrap over speakers, 95%; ``None`` unless every event has a speaker
-            and there are at least two.
+        miss_rate_speaker_interval: bootstrap over speakers, 95%; ``None`` unless every event has a speaker,
+            there are at least two, and some events are missed and some hit: of all alike, drawing says nothing.
         false_alarms: detections that hit no event.
         hours: audio outside the events' windows.
         false_alarms_per_hour: false_alarms / hours.
@@ -256,7 +256,9 @@ def operating_point(
         miss_rate=misses / len(events) if events else None,
         miss_rate_interval=wilson(misses, len(events)) if events else None,
         miss_rate_speaker_interval=(
-            cluster_bootstrap(missed, speakers) if None not in speakers and len(set(speakers)) > 1 else None
+            cluster_bootstrap(missed, speakers)
+            if 0 < misses < len(events) and None not in speakers and len(set(speakers)) > 1
+            else None
         ),
         false_alarms=false_alarms,
         hours=hours,
@@ -266,8 +268,13 @@ def operating_point(
         latency_p50_s=_quantile(hits, 0.5),
         latency_p90_s=_quantile(hits, 0.9),
         latency_p95_s=_quantile(hits, 0.95),
-        early_share=float((hits < 0).mean()) if len(hits) else None,
+        early_share=early_share(hits),
     )
+
+
+def early_share(latencies_s: NDArray[np.float64]) -> float | None:
+    """The share of hits before the anchor, which none is that rounding alone puts there; ``None`` without a hit."""
+    return float((latencies_s < -ROUNDING_S).mean()) if len(latencies_s) else None
 
 
 def _quantile(values: NDArray[np.float64], share: float) -> float | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -40,12 +41,17 @@ def match(detections: Sequence[Detection], events: Sequence[Event], window: Matc
 
     Streams are matched one at a time; counts are summed afterwards.
 
+    Raises:
+        ValueError: if the time of a detection is not finite.
+
     Example:
         >>> events = [Event("yes", start_s=1.0, anchor_s=1.5)]
         >>> detections = [Detection(1.6, "yes", 0.9), Detection(4.0, "yes", 0.7)]
         >>> match(detections, events, MatchWindow(pre_s=0.0, post_s=0.5))
         Matching(hits=((0, 0),), misses=(), false_alarms=(1,), late=())
     """
+    if wrong := [detection for detection in detections if not math.isfinite(detection.time_s)]:
+        raise ValueError(f"the time of a detection must be finite, got {wrong[0]}")
     hits: list[tuple[int, int]] = []
     late: list[int] = []
     for label in dict.fromkeys(event.label for event in events):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.frames import FrameClock
-from anchorstream.metrics.event import Event
+from anchorstream.metrics.event import Event, check_events
 
 _ROUNDING = 1e-3
 
@@ -51,13 +50,7 @@ class PosteriorStream:
         if np.any(self.posteriors < -_ROUNDING) or np.any(self.posteriors > 1 + _ROUNDING):
             raise ValueError(f"{where}posteriors must lie in [0, 1]; logits need a softmax or sigmoid first")
         FrameClock(self.hop_s, self.delay_s)
-        if not (math.isfinite(self.duration_s) and self.duration_s >= 0):
-            raise ValueError(f"{where}duration_s must be at least 0 seconds, got {self.duration_s}")
-        for event in self.events:
-            if not event.start_s <= event.anchor_s:
-                raise ValueError(f"{where}an event must not start after its anchor, got {event}")
-            if not (event.anchor_s >= 0 and event.start_s <= self.duration_s):
-                raise ValueError(f"{where}an event lies outside of 0 to {self.duration_s} s: {event}")
+        check_events(self.events, self.duration_s, where)
 
     @property
     def clock(self) -> FrameClock:

@@ -14,7 +14,7 @@ from anchorstream.decode.crossings import crossings_at
 from anchorstream.metrics.curve import Curve
 from anchorstream.metrics.event import Event
 from anchorstream.metrics.stream import PosteriorStream
-from anchorstream.metrics.thresholds import choose_thresholds
+from anchorstream.metrics.thresholds import choose_thresholds, thresholds_between
 from anchorstream.metrics.windows import EventWindows, MatchWindow
 
 #: Streams are visited together up to about this many frames, an hour of 10 ms: more are no quicker, and take memory.
@@ -48,25 +48,25 @@ def sweep(
         raise ValueError("there is no stream to score")
     scored = [_Scored(stream, label, settings, window) for stream in streams]
     if thresholds is None:
-        chosen = choose_thresholds(
-            np.concatenate([one.event_peaks() for one in scored]),
-            np.concatenate([one.background_peaks() for one in scored]),
-        )
+        event_peaks = np.concatenate([one.event_peaks() for one in scored])
+        background_peaks = np.concatenate([one.background_peaks() for one in scored])
+        chosen = choose_thresholds(event_peaks, background_peaks)
     else:
         chosen = np.asarray(thresholds, dtype=np.float64).ravel()
         if not np.all(np.isfinite(chosen) & (chosen > 0)):
             raise ValueError(f"thresholds must be positive and finite, got {chosen[~(chosen > 0)].tolist()}")
     chosen = np.unique(np.append(chosen, settings.threshold_of(label)))
-
-    events = tuple(event for one in scored for event in one.events)
-    false_alarms = np.zeros(len(chosen), dtype=np.int64)
-    latencies_s = np.full((len(events), len(chosen)), np.nan)
-    row = 0
-    for together in _in_groups(scored):
-        joined = _Joined(together, window)
-        rows = slice(row, row + len(joined.anchors_s))
-        joined.score(chosen, settings.release, false_alarms, latencies_s[rows])
-        row = rows.stop
+    groups = [_Joined(together, window) for together in _in_groups(scored)]
+    false_alarms, latencies_s = _visited(groups, chosen, settings.release)
+    if thresholds is None:
+        repeats = np.concatenate([one.repeat_peaks() for one in scored])
+        others = np.concatenate([event_peaks, background_peaks])
+        between = thresholds_between(chosen, false_alarms, repeats, others)
+        more_false_alarms, more_latencies_s = _visited(groups, between, settings.release)
+        order = np.argsort(np.append(chosen, between))
+        chosen = np.append(chosen, between)[order]
+        false_alarms = np.append(false_alarms, more_false_alarms)[order]
+        latencies_s = np.concatenate([latencies_s, more_latencies_s], axis=1)[:, order]
     return Curve(
         label=label,
         settings=settings,
@@ -74,9 +74,23 @@ def sweep(
         thresholds=chosen,
         false_alarms=false_alarms,
         latencies_s=latencies_s,
-        events=events,
+        events=tuple(event for one in scored for event in one.events),
         hours=sum(one.exposure_s for one in scored) / 3600,
     )
+
+
+def _visited(
+    groups: Sequence[_Joined], thresholds: NDArray[np.float64], release: float
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(S,) false alarms and (E, S) latencies at thresholds, which ascend."""
+    false_alarms = np.zeros(len(thresholds), dtype=np.int64)
+    latencies_s = np.full((sum(len(joined.anchors_s) for joined in groups), len(thresholds)), np.nan)
+    row = 0
+    for joined in groups:
+        rows = slice(row, row + len(joined.anchors_s))
+        joined.score(thresholds, release, false_alarms, latencies_s[rows])
+        row = rows.stop
+    return false_alarms, latencies_s
 
 
 class _Scored:
@@ -88,7 +102,7 @@ class _Scored:
         self.events = [event for event in stream.events if event.label == label]
         self.anchors_s = np.array([event.anchor_s for event in self.events], dtype=np.float64)
         self.windows = EventWindows(self.events, window)
-        self.exposure_s = stream.duration_s - self.windows.covered_s(stream.duration_s)
+        self.exposure_s = self.windows.exposure_s(stream.duration_s)
         self.clock = stream.clock
         self.refractory_frames = settings.refractory_frames(stream.hop_s)
         self.release_frames = settings.release_frames(stream.hop_s)
@@ -119,11 +133,24 @@ class _Scored:
         """(N,) the highest smoothed posteriors while nothing happens, one for each stretch that fires once."""
         if not len(self.smoothed):
             return np.zeros(0)
-        outside = self.smoothed.copy()
+        outside = np.where(self._is_peak(), self.smoothed, 0.0)
         for span in self._spans(self.windows.over_s):
             outside[span] = 0.0
         block = max(self.refractory_frames, self.release_frames)
         return np.asarray(np.maximum.reduceat(outside, np.arange(0, len(outside), block)), dtype=np.float64)
+
+    def repeat_peaks(self) -> NDArray[np.float64]:
+        """(N,) where the smoothed posterior is highest for a second time, or oftener, while an event happens."""
+        is_peak, found = self._is_peak(), [np.zeros(0)]
+        for span in self._spans(self.windows.over_s):
+            peaks = self.smoothed[span][is_peak[span]]
+            found.append(np.sort(peaks)[:-1])
+        return np.concatenate(found)
+
+    def _is_peak(self) -> NDArray[np.bool_]:
+        """(T,) whether a frame is no lower than its neighbours; of equal ones in a row the last counts."""
+        rises = np.diff(self.smoothed, prepend=-np.inf) >= 0
+        return rises & (np.diff(self.smoothed, append=-np.inf) < 0)
 
 
 def _in_groups(scored: Sequence[_Scored]) -> Iterator[list[_Scored]]:
@@ -189,8 +216,7 @@ class _Joined:
                 low, low_values = low[keep], low_values[keep]
             found_at = crossings_at(high, low, self.refractory_frames, release_frames=self.release_frames)
             stream = np.searchsorted(self.first_frames, found_at, side="right") - 1
-            frames = (found_at - self.first_frames[stream]).astype(np.float64)
-            times_s = frames * self.clock.hop_s + self.clock.delay_s
+            times_s = self.clock.times_of(found_at - self.first_frames[stream])
             joined_s = times_s + self.begins_s[stream]
             found = self.windows.match(joined_s)
             hit = found >= 0

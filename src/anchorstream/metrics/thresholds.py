@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 _FEW_FALSE_ALARMS = 200  # every one of the highest background peaks, where one false alarm matters
 _MANY_FALSE_ALARMS, _FINE_STEPS = 5000, 160  # from there to here in steps of 2%, since more than one does
 _BACKGROUND_STEPS = 120  # beyond them geometric ranks, since false alarms are read on a logarithmic axis
+_REPEAT_STEPS = 400  # peaks of second firings, at the most
 _EVENT_STEPS = 96  # quantiles of the peaks at events
 # Posteriors closer to 0 or 1 than this are alike; float32 resolves 6e-8 below 1.
 _SMALLEST = 1e-15
@@ -55,6 +56,40 @@ def choose_thresholds(
             ]
         )
     )
+
+
+def thresholds_between(
+    thresholds: NDArray[np.float64],
+    false_alarms: NDArray[np.int64],
+    repeat_peaks: NDArray[np.float64],
+    other_peaks: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """More thresholds, where false alarms are few and change from one threshold to the next.
+
+    A second firing in the window of an event is a false alarm, too. Which of the many peaks there fire so, the counts
+    tell: where they change, the peaks in between are parted, so that the change lies next to the one that made it.
+
+    Args:
+        thresholds: (S,) those visited, ascending.
+        false_alarms: (S,) at each.
+        repeat_peaks: (N,) peaks while an event happens, but for the highest of each.
+        other_peaks: (M,) those of :func:`choose_thresholds`.
+
+    Returns:
+        (R,) different ones, ascending, none of them visited yet.
+    """
+    few = np.minimum(false_alarms[:-1], false_alarms[1:]) < _FEW_FALSE_ALARMS
+    changes = few & (np.diff(false_alarms) != 0)
+    peaks = np.unique(repeat_peaks)
+    after = np.searchsorted(thresholds, peaks, side="right")  # the first threshold at which it does not fire
+    inside = (after > 0) & (after < len(thresholds))
+    peaks, after = peaks[inside], after[inside]
+    changing = changes[after - 1]
+    peaks, after = peaks[changing], after[changing]
+    kept = np.unique(np.linspace(0, len(peaks) - 1, min(_REPEAT_STEPS, len(peaks))).astype(np.intp))
+    known = np.unique(np.concatenate([repeat_peaks, other_peaks, thresholds]))
+    next_higher = known[np.searchsorted(known, peaks, side="right")]
+    return np.asarray(np.setdiff1d(_between(peaks, next_higher)[kept], thresholds), dtype=np.float64)
 
 
 def _between(low: NDArray[np.float64], high: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 
-from anchorstream.metrics import cluster_bootstrap, frontier
+from anchorstream.metrics import frontier
 from anchorstream.report.result import SystemResult
 from anchorstream.report.style import (
     LINES,
@@ -59,7 +59,7 @@ def frontier_figure(systems: Sequence[SystemResult], rate: float) -> Figure:
         colour, speakers, deadlines_ms = colour_of(index), speakers_of(system), 1000 * found.deadlines_s
         if speakers and len(systems) <= _BANDS_AT_MOST:
             chosen = np.unique(np.linspace(0, len(deadlines_ms) - 1, 20).astype(np.intp))
-            band = np.array([cluster_bootstrap(found.missed[i], speakers) for i in chosen])
+            band = np.array([miss_interval(found.missed[i], speakers) for i in chosen])
             axes.fill_between(
                 deadlines_ms[chosen], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0
             )
@@ -92,7 +92,9 @@ def det_figure(systems: Sequence[SystemResult], rates: Sequence[float]) -> Figur
         mean = of_seeds.mean(axis=1)
         around = mean[len(mean) // 3 :]  # left of it a curve may leave the picture
         if len(systems) <= _BANDS_AT_MOST:
-            band = np.array([miss_interval(missed, speakers) for missed in by_rate[::_BAND_EVERY]])
+            band = np.array(
+                [miss_interval(missed.mean(axis=0), speakers) for missed in by_rate[::_BAND_EVERY]]
+            )
             around = band[len(band) // 3 :, 1]
             axes.fill_between(
                 per_hour[::_BAND_EVERY], band[:, 0], band[:, 1], color=colour, alpha=0.13, linewidth=0

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from anchorstream.metrics import (
     Difference,
     cluster_bootstrap,
+    early_share,
     frontier,
     garwood,
     paired_cluster_bootstrap,
@@ -32,7 +33,8 @@ class Summary:
         events: how many there were to detect.
         miss_rate: mean over seeds; ``None`` without events.
         miss_rate_interval: 95%, by ``interval_method``.
-        interval_method: "speakers" (bootstrap over speakers) or "wilson" (where speakers are unknown).
+        interval_method: "speakers" (bootstrap over speakers; Wilson's where all seeds hit, or miss, every event) or
+            "wilson" (where speakers are unknown).
         miss_rate_by_seed: one for each.
         false_alarms: all seeds together.
         false_alarms_per_hour: mean over seeds; ``None`` without exposure.
@@ -99,7 +101,7 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
         seeds=len(system.curves),
         events=events,
         miss_rate=float(missed.mean()) if events else None,
-        miss_rate_interval=miss_interval(missed, speakers),
+        miss_rate_interval=miss_interval(missed.mean(axis=0), speakers),
         interval_method="speakers" if speakers else "wilson",
         miss_rate_by_seed=tuple(missed.mean(axis=1).tolist()) if events else (),
         false_alarms=false_alarms,
@@ -108,10 +110,10 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
         false_alarms_per_hour_text=rate_text(count, hours),
         latency_p50_s=float(np.quantile(hits_s, 0.5)) if len(hits_s) else None,
         latency_p90_s=float(np.quantile(hits_s, 0.9)) if len(hits_s) else None,
-        early_share=float((hits_s < 0).mean()) if len(hits_s) else None,
+        early_share=early_share(hits_s),
         difference=difference,
         area=by_deadline.area,
-        area_interval=cluster_bootstrap(by_deadline.of_events, speakers) if speakers else None,
+        area_interval=miss_interval(by_deadline.of_events, speakers) if speakers else None,
         area_difference=area_difference,
     )
 
@@ -130,15 +132,21 @@ def speakers_of(system: SystemResult) -> list[str]:
     return speakers if known else []
 
 
-def miss_interval(missed: NDArray[np.bool_], speakers: Sequence[str]) -> tuple[float, float] | None:
-    """95% interval of the mean miss rate over seeds, (seeds, events).
+def miss_interval(of_events: NDArray[np.float64], speakers: Sequence[str]) -> tuple[float, float] | None:
+    """95% interval of a mean miss rate.
 
-    Seeds see the same events, so that more seeds do not make more events: events are averaged over seeds
-    first.
+    Args:
+        of_events: (E,) how often each event was missed, mean over seeds: these see the same events, so that more seeds
+            do not make more of them.
+        speakers: (E,) whose each is; empty where that is not known.
+
+    Returns:
+        By bootstrap over speakers. Wilson's, as if events were independent, without speakers, and where all events are
+        alike, of which drawing them anew says that there is no doubt at all; ``None`` without events.
     """
-    of_events = missed.mean(axis=0)
     if not len(of_events):
         return None
-    if speakers:
+    alike = of_events.min() == of_events.max() and of_events[0] in (0.0, 1.0)
+    if speakers and not alike:
         return cluster_bootstrap(of_events, speakers)
     return wilson(round(float(of_events.sum())), len(of_events))

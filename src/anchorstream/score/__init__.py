@@ -2,7 +2,7 @@
 
 from anchorstream.score.errors import ScoreInputError
 from anchorstream.score.listing import Listing, read_detections, read_durations, read_reference
-from anchorstream.score.posteriors import Posteriors, read_posteriors
+from anchorstream.score.posteriors import Posteriors, are_posteriors, read_posteriors
 from anchorstream.score.recordings import DetectionStream, detection_streams, posterior_streams
 from anchorstream.score.scoring import choose_labels, score_detections
 
@@ -11,6 +11,7 @@ __all__ = [
     "Listing",
     "Posteriors",
     "ScoreInputError",
+    "are_posteriors",
     "choose_labels",
     "detection_streams",
     "posterior_streams",

@@ -12,7 +12,10 @@ from numpy.typing import NDArray
 
 from anchorstream.frames import FrameClock
 from anchorstream.score.errors import ScoreInputError
+from anchorstream.score.names import recording_name
+from anchorstream.score.rows import files_of_rows
 
+_ENDING = ".npz"
 _NEEDED = ("posteriors", "hop_s", "delay_s", "labels")
 # A float16 or float32 softmax may exceed 1 by a rounding error.
 _ROUNDING = 1e-3
@@ -54,10 +57,17 @@ def read_posteriors(path: str | Path) -> dict[str, Posteriors]:
             NaN or outside of [0, 1], or files differ in labels, hop or delay.
     """
     path = Path(path)
-    files = sorted(path.glob("*.npz")) if path.is_dir() else [path]
+    files = _files(path) if path.is_dir() else [path]
     if not files:
         raise ScoreInputError(f"{path}: the folder holds no .npz")
-    found = {file.stem: _read(file) for file in files}
+    found: dict[str, Posteriors] = {}
+    for file in files:
+        name = recording_name(file.stem)
+        if name in found:
+            raise ScoreInputError(
+                f"{file}: would be the posteriors of the recording {name!r}, as {found[name].path} is"
+            )
+        found[name] = _read(file)
     first = next(iter(found.values()))
     for one in found.values():
         for name in ("labels", "hop_s", "delay_s"):
@@ -68,6 +78,28 @@ def read_posteriors(path: str | Path) -> dict[str, Posteriors]:
                     "posteriors of two detectors are scored apart"
                 )
     return found
+
+
+def are_posteriors(path: Path) -> bool:
+    """Whether scores are posteriors, and not detections: an ``.npz``, or a folder with one in it.
+
+    Raises:
+        ScoreInputError: if there is nothing at ``path``, or a folder with neither.
+    """
+    if not path.exists():
+        raise ScoreInputError(f"{path}: there is no such file or folder")
+    if not path.is_dir():
+        return path.suffix.lower() == _ENDING
+    found = bool(_files(path))
+    if not found and not files_of_rows(path):
+        raise ScoreInputError(
+            f"{path}: the folder holds no .npz, which are posteriors, and no .txt or .rttm, which are detections"
+        )
+    return found
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() == _ENDING)
 
 
 def _read(path: Path) -> Posteriors:

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from anchorstream.decode import Detection
 from anchorstream.metrics import Event, PosteriorStream
+from anchorstream.metrics.event import check_events
 from anchorstream.score.errors import ScoreInputError
 from anchorstream.score.listing import Listing
 from anchorstream.score.names import Recordings
@@ -28,12 +29,22 @@ class DetectionStream:
         events: the reference, of any label.
         duration_s: length of the recording.
         name: for messages.
+
+    Raises:
+        ValueError: if a time is not finite, or something lies outside of the recording; the message names it.
     """
 
     detections: Sequence[Detection]
     events: Sequence[Event]
     duration_s: float
     name: str = ""
+
+    def __post_init__(self) -> None:
+        where = f"recording {self.name!r}: "
+        check_events(self.events, self.duration_s, where)
+        for detection in self.detections:
+            if not 0 <= detection.time_s <= self.duration_s + _AFTER_THE_END_S:
+                raise ValueError(f"{where}a detection lies outside of 0 to {self.duration_s} s: {detection}")
 
 
 def detection_streams(
@@ -122,6 +133,10 @@ def _inside(items: Sequence[tuple[T, str]], duration_s: float) -> list[T]:
         if isinstance(item, Event) and item.start_s > duration_s:
             raise ScoreInputError(
                 f"{where}: the event starts at {item.start_s:g} s, and its recording ends at {duration_s:g} s"
+            )
+        if isinstance(item, Event) and item.anchor_s > duration_s + _AFTER_THE_END_S:
+            raise ScoreInputError(
+                f"{where}: the anchor lies at {item.anchor_s:g} s, and its recording ends at {duration_s:g} s"
             )
         if isinstance(item, Detection) and item.time_s > duration_s + _AFTER_THE_END_S:
             raise ScoreInputError(

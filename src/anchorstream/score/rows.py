@@ -16,6 +16,8 @@ from anchorstream.score.errors import ScoreInputError
 ENDINGS = (".csv", ".tsv", ".jsonl", ".ndjson", ".json", ".rttm", ".txt")
 
 _RTTM_FIELDS = 8  # up to the name; confidence and look-ahead are often left out
+# Thirty years: more is no time in a recording.
+_MOST_S = 1e9
 _RTTM_NOTHING = "<NA>"
 
 
@@ -47,16 +49,20 @@ class Row:
         return value.strip()
 
     def seconds(self, name: str) -> float:
-        """A time that must be there: finite, at least 0.
+        """A time that must be there: at least 0, and within thirty years.
 
         Raises:
-            ScoreInputError: if it is missing, no number, NaN, infinite or negative.
+            ScoreInputError: if it is missing, no number, NaN, negative or too large.
         """
         value = self.number(name)
         if value is None:
             raise self.fail(f"expected a {name}, got nothing")
         if value < 0:
             raise self.fail(f"{name} must be at least 0 seconds, got {value:g}")
+        if value > _MOST_S:
+            raise self.fail(
+                f"{name} must be a number of seconds, got {value:g}, which is more than thirty years"
+            )
         return value
 
     def number(self, name: str) -> float | None:
@@ -91,7 +97,7 @@ def read_rows(path: Path, columns: Collection[str]) -> list[Row]:
         ScoreInputError: if it cannot be read.
     """
     if path.is_dir():
-        files = sorted(file for file in path.iterdir() if file.suffix.lower() in (".txt", ".rttm"))
+        files = files_of_rows(path)
         if not files:
             raise ScoreInputError(
                 f"{path}: the folder holds no .txt (Audacity's labels) and no .rttm, one file a recording"
@@ -113,6 +119,11 @@ def read_rows(path: Path, columns: Collection[str]) -> list[Row]:
         return list(_rttm(path, text) if ending == ".rttm" else _audacity(path, text))
     named = {".json": _detect_json, ".jsonl": _json_lines, ".ndjson": _json_lines}.get(ending, _csv)
     return list(named(path, text, columns))
+
+
+def files_of_rows(folder: Path) -> list[Path]:
+    """The files of a folder with one a recording."""
+    return sorted(file for file in folder.iterdir() if file.suffix.lower() in (".txt", ".rttm"))
 
 
 def _csv(path: Path, text: str, columns: Collection[str]) -> Iterator[Row]:
@@ -228,7 +239,7 @@ def _audacity(path: Path, text: str) -> Iterator[Row]:
 def _json(where: str, text: str) -> object:
     try:
         value: object = json.loads(text)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise ScoreInputError(f"{where}: no JSON: {error}") from error
     return value
 
