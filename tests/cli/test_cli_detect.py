@@ -156,6 +156,53 @@ def test_faulty_files_are_named_and_the_others_done(cli, model_path, sound, tmp_
     assert {file.name for file in (tmp_path / "out").iterdir()} == {"first.npz", "last.npz"}
 
 
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may read everything")
+def test_what_may_not_be_read_is_a_fault_like_others(cli, model_path, sound, tmp_path):
+    good, locked = sound("set/good.wav", [0.2]), sound("set/locked/hidden.wav")
+    locked.parent.chmod(0)
+    try:
+        for given in ([tmp_path / "set"], [good, locked], [good, locked.parent]):
+            result = cli("detect", model_path, *given, "--json")
+            assert result.code == 1
+            first, second = files(result)
+            assert fired(first) == [0.22]
+            assert "ermission denied" in second["error"] or "may not be read" in second["error"]
+    finally:
+        locked.parent.chmod(0o700)
+
+
+def test_a_name_that_no_file_can_have_is_a_fault_like_others(cli, model_path, sound, tmp_path):
+    result = cli("detect", model_path, sound("good.wav", [0.2]), tmp_path / ("a" * 300 + ".wav"), "--json")
+    assert result.code == 1
+    first, second = files(result)
+    assert fired(first) == [0.22]
+    assert "name too long" in second["error"]
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 16_000, 44_100])
+def test_of_a_damaged_file_everything_before_the_damage_is_searched(cli, model_path, tmp_path, rate_hz):
+    whole, damaged = tmp_path / "whole.wav", tmp_path / "damaged.wav"
+    for path, duration_s in ((whole, 0.93), (damaged, 2.0)):
+        samples = tiny_model.stream(duration_s, [0.2, 0.9], rate_hz=rate_hz, hz=440)
+        soundfile.write(path, samples, rate_hz)
+    damaged.write_bytes(damaged.read_bytes()[: whole.stat().st_size])
+    result = cli("detect", model_path, whole, damaged, "--json", "--posteriors", tmp_path / "out")
+    first, second = files(result)
+    assert second["error"].startswith(f"{damaged}: damaged or cut off")
+    assert second["detections"] == first["detections"]
+    assert len(first["detections"]) == 2
+    found = [np.load(entry["posteriors"])["posteriors"] for entry in (first, second)]
+    assert np.array_equal(*found)
+
+
+def test_clips_that_cannot_be_written_are_a_fault(cli, model_path, sound, tmp_path, monkeypatch):
+    monkeypatch.setattr("anchorstream.runtime.clips.SaveClips._write", lambda *_: 1 / 0)
+    result = cli("detect", model_path, sound("a.wav", [0.2]), "--json", "--save-clips", tmp_path / "clips")
+    assert result.code == 1
+    assert files(result)[0]["error"].endswith("1 clip(s) could not be written")
+    assert fired(files(result)[0]) == [0.22]
+
+
 def test_people_are_told_of_each_fault_and_their_number(cli, model_path, sound, tmp_path):
     reasons = faulty(tmp_path)
     result = cli("detect", model_path, *(tmp_path / name for name in reasons), sound("good.wav", [0.2]))

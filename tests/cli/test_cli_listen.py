@@ -101,6 +101,21 @@ def test_ctrl_c_ends_with_a_summary(process, model_path):
     assert b"Traceback" not in err
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of POSIX")
+@pytest.mark.parametrize("which", ["SIGTERM", "SIGHUP"])
+def test_the_end_of_a_service_loses_no_clip(process, model_path, tmp_path, which):
+    listening = process("listen", model_path, "--stdin", "--save-clips", tmp_path / "clips")
+    listening.stdin.write(raw([0.2]).tobytes())
+    listening.stdin.flush()
+    assert b"loud" in listening.stdout.readline()
+    listening.send_signal(getattr(signal, which))
+    _, told = listening.communicate(timeout=60)
+    assert listening.returncode == 0
+    assert b"1 detection(s) in " in told
+    assert b"1 clip(s) saved" in told
+    assert len(list((tmp_path / "clips").iterdir())) == 1
+
+
 def test_a_closed_standard_input_is_explained(cli, model_path, monkeypatch):
     # As after `<&-` in a shell, or in a service without one.
     monkeypatch.setattr(sys, "stdin", None)

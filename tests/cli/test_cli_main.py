@@ -199,3 +199,32 @@ def test_a_full_disk_behind_stdout_is_said(process, model_path, sound, options):
     assert b"the disk is full: the output was not written" in err
     assert b"Traceback" not in err
     assert b"Exception ignored" not in err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a shell of POSIX")
+def test_closed_outputs_are_no_error_and_do_not_run_into_each_other(model_path, tmp_path):
+    command = f"{sys.executable} -m anchorstream"
+    done = subprocess.run(f"{command} models >&-", shell=True, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
+    done = subprocess.run(
+        f"head -c 32000 /dev/zero | {command} listen {model_path} --stdin --json 2>&-",
+        shell=True,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_a_model_that_runs_tells_nobody_of_this_machine(model_path, sound, tmp_path):
+    # onnxruntime's own packages keep a number of the device there, and call home.
+    home = tmp_path / "home"
+    home.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "anchorstream", "detect", model_path, sound("a.wav")],
+        env={**os.environ, "HOME": str(home), "XDG_CACHE_HOME": str(home / "cache")},
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert list(home.iterdir()) == []

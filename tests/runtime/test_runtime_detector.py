@@ -216,7 +216,7 @@ def test_other_types_are_refused(session, dtype):
         Detector(session).push(np.zeros(160, dtype=dtype))
 
 
-@pytest.mark.parametrize("shape", [(), (1, 2, 160), (160, 0)])
+@pytest.mark.parametrize("shape", [(), (1, 2, 160), (160, 0), (2, 16_000)])
 def test_other_shapes_are_refused(session, shape):
     with pytest.raises(ValueError, match="channels"):
         Detector(session).push(np.zeros(shape, np.float32))
@@ -278,9 +278,13 @@ def test_an_impossible_threshold_is_refused(session, threshold):
         Detector(session, threshold=threshold)
 
 
-@pytest.mark.parametrize("rate_hz", [0, -16_000])
+def test_a_threshold_may_be_a_number_of_numpy(session):
+    assert Detector(session, threshold=np.float32(0.75)).thresholds == {"loud": 0.75}
+
+
+@pytest.mark.parametrize("rate_hz", [0, -16_000, 16])
 def test_an_impossible_rate_is_refused(session, rate_hz):
-    with pytest.raises(ValueError, match="sample_rate_hz must be positive"):
+    with pytest.raises(ValueError, match="sample_rate_hz must be at least 1,000 Hz"):
         Detector(session, sample_rate_hz=rate_hz)
 
 

@@ -77,6 +77,14 @@ def test_readings_after_their_audio_are_dropped_and_counted(trigger):
     assert detector.late_readings == len(TIMES_S)
 
 
+def test_readings_on_another_clock_are_refused_and_not_kept(trigger):
+    detector = Detector(trigger)
+    with pytest.raises(
+        ValueError, match="ahead of the samples; their times count from the start of the stream"
+    ):
+        detector.push_motion(1.764e9 + np.array(TIMES_S), READINGS)
+
+
 def test_readings_that_are_no_numbers_are_dropped_and_counted(trigger):
     readings = READINGS.copy()
     readings[[3, 90], [0, 2]] = np.nan

@@ -224,7 +224,7 @@ def test_what_is_wrong_is_said_and_nothing_is_taken(session):
     pool.add("b")
     with pytest.raises(ValueError, match="'a' already"):
         pool.add("a")
-    with pytest.raises(ValueError, match="sample_rate_hz must be positive"):
+    with pytest.raises(ValueError, match="sample_rate_hz must be at least 1,000 Hz"):
         pool.add("c", sample_rate_hz=0)
     with pytest.raises(KeyError, match="no stream 'c'"):
         pool.push({"a": np.full(200, 0.5, np.float32), "c": np.zeros(160, np.float32)})

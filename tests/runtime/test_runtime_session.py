@@ -170,6 +170,12 @@ def test_samples_must_be_whole_hops(session, shape):
         session.step(np.zeros(shape, np.float32), session.init_state())
 
 
+@pytest.mark.parametrize("dtype", [">f4", np.float64, np.int16])
+def test_samples_must_be_float32(session, dtype):
+    with pytest.raises(TypeError, match="expected float32 samples"):
+        session.step(np.zeros((1, 160), dtype), session.init_state())
+
+
 def test_a_step_is_worked_out_by_hand(session):
     loud, silent = np.full((1, 160), 0.5, np.float32), np.zeros((1, 160), np.float32)
     state = session.init_state()

@@ -54,6 +54,20 @@ def test_what_comes_before_the_end_of_a_cut_off_wav_file_is_handed_on(tmp_path, 
     assert str(path) in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", ["AIFF", "AU", "W64", "RF64", "WAV"])
+def test_other_files_that_were_cut_off_are_told_as_well(tmp_path, kind):
+    path = tmp_path / "a.wav"
+    soundfile.write(path, noise(16_000), 16_000, format=kind)
+    with sound_file(path) as source:
+        assert sum(map(len, source.blocks)) == 16_000
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 55 // 100])
+    with (
+        pytest.raises(SourceError, match=r"header promises 1\.00 s, 0\.5\d s can"),
+        sound_file(path) as source,
+    ):
+        list(source.blocks)
+
+
 def test_a_wav_file_that_was_written_to_a_pipe_is_whole(tmp_path):
     path, expected = tmp_path / "a.wav", noise(4000)
     soundfile.write(path, expected, 16_000)
@@ -176,6 +190,27 @@ def test_a_rate_must_be_one_of_sound(rate_hz):
 def test_channels_must_be_positive(channels):
     with pytest.raises(SourceError, match="must be positive"):
         raw_pcm(io.BytesIO(), channels=channels)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pipe of POSIX")
+def test_a_pipe_that_does_not_wait_is_waited_for():
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    with os.fdopen(reading, "rb") as pipe:
+        source = raw_pcm(pipe)
+        writer = threading.Timer(0.2, lambda: (os.write(writing, bytes(3200)), os.close(writing)))
+        writer.start()
+        assert sum(map(len, source.blocks)) == 1600
+        writer.join()
+
+
+@pytest.mark.parametrize("kind", ["WAV", "FLAC", "OGG", "AIFF", "AU"])
+def test_a_sound_file_is_not_taken_for_raw_samples(kind):
+    buffer = io.BytesIO()
+    soundfile.write(buffer, noise(2000), 16_000, format=kind)
+    buffer.seek(0)
+    with pytest.raises(SourceError, match=r"is a \w+ file and not raw samples: `detect` takes files"):
+        list(raw_pcm(buffer).blocks)
 
 
 # Microphones: PortAudio replaced by a device that a test can drive

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
@@ -126,11 +127,15 @@ def _detect(
 ) -> dict[str, Any]:
     """One entry of the result; what was found before a fault is kept."""
     from anchorstream.runtime import Detector, SourceError, sound_file
+    from anchorstream.runtime.detector import MOST_AHEAD_S
     from anchorstream.runtime.sinks import as_json
 
     result: dict[str, Any] = {"path": str(path), "duration_s": 0.0, "detections": []}
-    if path.is_dir():
-        return {**result, "error": f"{path}: the folder holds no audio file ({' '.join(sorted(_SUFFIXES))})"}
+    # Unlike Path.is_dir, this raises nothing of a path that may not be looked at: that is told below.
+    if os.path.isdir(path):  # noqa: PTH112
+        holds = f"holds no audio file ({' '.join(sorted(_SUFFIXES))})"
+        why = holds if os.access(path, os.R_OK | os.X_OK) else "may not be read"
+        return {**result, "error": f"{path}: the folder {why}"}
     npz = None if args.posteriors is None else args.posteriors / f"{name}.npz"
     posteriors: list[NDArray[np.float32]] = []
     samples = 0
@@ -141,7 +146,8 @@ def _detect(
         ):
             detector = Detector(session, sample_rate_hz=source.sample_rate_hz, threshold=args.threshold)
             if motion is not None:
-                detector.push_motion(motion.times_s, motion.readings)
+                near = motion.times_s <= MOST_AHEAD_S
+                detector.push_motion(motion.times_s[near], motion.readings[near])
 
             def take(detections: Sequence[Detection]) -> None:
                 for found in detections:
@@ -153,21 +159,34 @@ def _detect(
                 if npz is not None:
                     posteriors.append(detector.posteriors)
 
-            for block in source.blocks:
-                if clips is not None:
-                    clips.push(block)
-                take(detector.push(block))
-                samples += len(block)
-                result["duration_s"] = round(samples / source.sample_rate_hz, 6)
+            try:
+                for block in source.blocks:
+                    if clips is not None:
+                        clips.push(block)
+                    take(detector.push(block))
+                    samples += len(block)
+                    result["duration_s"] = round(samples / source.sample_rate_hz, 6)
+            except SourceError as error:
+                # What came before the damage is a recording all the same, to its last hop.
+                result["error"] = str(error)
             take(detector.flush())
     except SourceError as error:
         return {**result, "error": str(error)}
     if npz is not None:
         _write_posteriors(npz, np.concatenate(posteriors), detector)
         result["posteriors"] = str(npz)
+    faults = [result["error"]] if "error" in result else []
     if detector.bad_samples:
-        result["error"] = f"{path}: {detector.bad_samples} sample(s) are NaN or infinite; taken as silence"
-    return result
+        faults.append(f"{path}: {detector.bad_samples} sample(s) are NaN or infinite; taken as silence")
+    if clips is not None and clips.failed:
+        faults.append(f"{path}: {clips.failed} clip(s) could not be written")
+    if motion is not None and not _overlap(motion, result["duration_s"]):
+        faults.append(f"{path}: no reading of {args.motion} lies within it; the sensor is taken as off")
+    return {**result, "error": "; ".join(faults)} if faults else result
+
+
+def _overlap(motion: MotionRecording, duration_s: float) -> bool:
+    return bool(np.any((motion.times_s >= 0) & (motion.times_s <= duration_s)))
 
 
 def _write_posteriors(path: Path, posteriors: NDArray[np.float32], detector: Detector) -> None:
@@ -209,10 +228,17 @@ def _audio_files(given: Sequence[Path]) -> list[Path]:
     """
     files: list[Path] = []
     for path in given:
-        found = path.rglob("*") if path.is_dir() else ()
-        inside = sorted(file for file in found if file.suffix.lower() in _SUFFIXES and file.is_file())
-        files += inside or [path]
+        files += sorted(_inside(path)) or [path]
     return list(dict.fromkeys(files))
+
+
+def _inside(folder: Path) -> list[Path]:
+    """The audio files in a folder; a folder in it that may not be looked at stands for itself, too."""
+    found: list[Path] = []
+    errors: list[OSError] = []
+    for inner, _, names in os.walk(folder, onerror=errors.append):
+        found += [Path(inner, name) for name in names if Path(name).suffix.lower() in _SUFFIXES]
+    return found + [path for path in (Path(error.filename) for error in errors) if path != folder]
 
 
 def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:

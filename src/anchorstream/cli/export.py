@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -98,7 +99,7 @@ def run(args: argparse.Namespace) -> int:
     else:
         print(f"{path} ({size_kb:.0f} kB): equal to the trained network, step by step")
     # What runs a .pte file is a device's program.
-    print(f"next: {called()} {'info' if args.target == 'executorch' else 'listen'} {path}")
+    print(f"next: {called()} {'info' if args.target == 'executorch' else 'listen'} {shlex.quote(str(path))}")
     return 0
 
 

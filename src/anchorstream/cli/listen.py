@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import threading
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -99,9 +101,10 @@ def run(args: argparse.Namespace) -> int:
         labels = dict.fromkeys(label for ear in ears for label in ear.detector.labels)
         print(f"listening for {', '.join(labels)}; Ctrl-C ends", file=sys.stderr)
         try:
-            with live_view(
-                [row for ear in ears for row in ear.rows()], plain=args.plain or args.json
-            ) as show:
+            with (
+                _ended_by_signals(),
+                live_view([row for ear in ears for row in ear.rows()], plain=args.plain or args.json) as show,
+            ):
                 listening.run(show)
         except KeyboardInterrupt:
             # The usual way to end it, not a failure.
@@ -109,6 +112,27 @@ def run(args: argparse.Namespace) -> int:
         finally:
             listening.close()
     return 0
+
+
+@contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """The end of a service, or of its terminal, is like Ctrl-C: clips that wait are written."""
+
+    def end(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {}
+    if threading.current_thread() is threading.main_thread():
+        for which in ("SIGTERM", "SIGHUP"):
+            number = getattr(signal, which, None)  # Windows has no SIGHUP
+            # Under nohup it is ignored, and stays so.
+            if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+                before[number] = signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @dataclass
@@ -202,6 +226,7 @@ class _Listening:
         if self._clips is not None:
             yield self._clips.saved, "clip(s) saved"
             yield self._clips.given_up, "clip(s) not saved: the disk was too slow"
+            yield self._clips.failed, "clip(s) could not be written"
         if self._runner is not None:
             yield self._runner.given_up, "command(s) not run: too many waited already"
         yield self._source.overflows, "time(s) this machine was too slow for the microphone"

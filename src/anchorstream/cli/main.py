@@ -14,6 +14,8 @@ import sys
 import traceback
 from collections.abc import Sequence
 from importlib.util import find_spec
+from pathlib import Path
+from typing import TextIO
 
 from anchorstream import __version__
 
@@ -67,6 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         SystemExit: for ``--help``, ``--version`` and wrong usage, as argparse does.
     """
     argv = list(sys.argv[1:] if argv is None else argv)
+    # Closed by who started us: what goes there is for nobody, and must not go to the other one.
+    sys.stdout = sys.stdout or _nowhere()
+    sys.stderr = sys.stderr or _nowhere()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # A file may have a name, and a model a label, that the terminal's encoding does not have.
         sys.stdout.reconfigure(errors="backslashreplace")
@@ -91,6 +96,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return USAGE if type(error).__name__ == "ConfigError" else FAILED
     finally:
         _settle_stdout()
+
+
+def _nowhere() -> TextIO:
+    return Path(os.devnull).open("w", encoding="utf-8")
 
 
 def _run(name: str, argv: Sequence[str]) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,6 +23,8 @@ def write_checked(path: Path, data: bytes, check: Callable[[Path], object]) -> P
         data: its content.
         check: called with the path of what was written.
     """
+    if path.is_dir():
+        raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     beside = path.with_name(path.name + ".tmp")
     try:

@@ -23,11 +23,12 @@ class Background:
 
     Attributes:
         given_up: jobs that were not done, because too many waited.
+        failed: jobs that failed.
     """
 
     def __init__(self, what: str) -> None:
         self._what = what
-        self.given_up = 0
+        self.given_up = self.failed = 0
         self._jobs: queue.Queue[Callable[[], None] | None] = queue.Queue(_MOST_WAITING)
         self._closed = False
         self._thread = threading.Thread(target=self._work, name=what, daemon=True)
@@ -60,4 +61,5 @@ class Background:
                 job()
             except Exception as error:
                 # Whatever it was, the signal goes on, and so do the jobs after this one.
+                self.failed += 1
                 _LOG.warning("%s: %s", self._what, error)

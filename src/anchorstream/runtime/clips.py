@@ -97,6 +97,11 @@ class SaveClips:
         """Clips that were not written, because the disk was too slow."""
         return self._background.given_up
 
+    @property
+    def failed(self) -> int:
+        """Clips that could not be written."""
+        return self._background.failed
+
     def push(self, pcm: NDArray[Any]) -> None:
         """Takes the next block: (N,) or (N, channels), int16 or floating point in [-1, 1]."""
         pcm = checked_block(pcm)

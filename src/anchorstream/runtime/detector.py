@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -19,6 +20,9 @@ from anchorstream.runtime.intake import Intake, checked_block
 from anchorstream.runtime.locking import locked
 from anchorstream.runtime.session import Session
 from anchorstream.runtime.stepper import Stepper
+
+#: Readings of a sensor wait for their samples, no longer than a day.
+MOST_AHEAD_S = 86_400.0
 
 
 class Detector:
@@ -160,7 +164,8 @@ class Detector:
                 ``gx, gy, gz`` in rad/s. More channels than the model has are left out.
 
         Raises:
-            ValueError: if the model has no motion sensor, for other shapes, and for times that are no finite numbers.
+            ValueError: if the model has no motion sensor, for other shapes, and for times that are no finite numbers or
+                more than a day ahead of the samples.
         """
         push_motion(self._motion, times_s, readings)
 
@@ -209,9 +214,15 @@ def push_motion(frames: MotionFrames | None, times_s: ArrayLike, readings: Array
     """Hands readings to the frames of a model's motion sensor, those of further channels left out.
 
     Raises:
-        ValueError: if there is no sensor, for other shapes, and for times that are no finite numbers.
+        ValueError: if there is no sensor, for other shapes, and for times that are no finite numbers or far ahead.
     """
     if frames is None:
         raise ValueError("the model hears audio alone and takes no motion")
+    # They would wait for frames that never come: a clock that counts from another day.
+    ahead_s = float(np.max(times_s, initial=0.0)) - frames.frame * frames.hop_s
+    if math.isfinite(ahead_s) and ahead_s > MOST_AHEAD_S:
+        raise ValueError(
+            f"readings lie {ahead_s:,.0f} s ahead of the samples; their times count from the start of the stream"
+        )
     readings = np.asarray(readings)
     frames.push(times_s, readings[:, : frames.channels] if readings.ndim == 2 else readings)

@@ -10,6 +10,9 @@ from numpy.typing import NDArray
 
 # The most that is worked on at once: an hour in one block must not take an hour's memory.
 _PIECE_S = 1.0
+#: Less is no rate of sound: it was meant in kHz.
+LOWEST_RATE_HZ = 1_000
+_MOST_CHANNELS = 64
 _NOTHING = np.zeros(0, dtype=np.float32)
 # An int16 sample counts in these.
 _INT16_STEP = np.float32(1 / 32768)
@@ -30,13 +33,13 @@ class Intake:
         bad_samples: samples that were NaN or infinite.
 
     Raises:
-        ValueError: if the rate is not positive.
+        ValueError: if the rate is none of sound.
         ImportError: if the rates differ and soxr is not installed.
     """
 
     def __init__(self, rate_hz: int, model_rate_hz: int, hop_samples: int) -> None:
-        if rate_hz <= 0:
-            raise ValueError(f"sample_rate_hz must be positive, got {rate_hz}")
+        if rate_hz < LOWEST_RATE_HZ:
+            raise ValueError(f"sample_rate_hz must be at least {LOWEST_RATE_HZ:,} Hz, got {rate_hz}")
         self._rate_hz, self._model_rate_hz, self._hop_samples = rate_hz, model_rate_hz, hop_samples
         self._piece = max(1, round(_PIECE_S * rate_hz))
         self.reset()
@@ -111,11 +114,16 @@ def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:
 
     Raises:
         TypeError: if it is neither int16 nor floating point.
-        ValueError: if it is neither (N,) nor (N, channels).
+        ValueError: if it is neither (N,) nor (N, channels), with 64 channels at the most.
     """
     pcm = np.asarray(pcm)
     if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
         raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
+    if pcm.ndim == 2 and pcm.shape[1] > _MOST_CHANNELS:
+        raise ValueError(
+            f"expected samples (N,) or (N, channels), got shape {pcm.shape}, which would be {pcm.shape[1]} channels; "
+            "of samples (channels, N) give the transpose"
+        )
     if pcm.dtype != np.int16 and not np.issubdtype(pcm.dtype, np.floating):
         raise TypeError(f"expected int16 or floating-point samples, got {pcm.dtype}")
     return pcm

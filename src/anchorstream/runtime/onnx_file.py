@@ -61,6 +61,9 @@ class OnnxFile:
 
 
 def _session(data: bytes, threads: int) -> onnxruntime.InferenceSession:
+    # Its own packages tell their maker of the machine that they run on; who listens at a microphone wants none of that.
+    # Afterwards would be too late: it begins with the import.
+    os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
     # Slow to import: only who runs a model waits for it.
     try:
         import onnxruntime

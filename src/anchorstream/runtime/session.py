@@ -145,6 +145,7 @@ class Session:
 
         Raises:
             ValueError: if ``pcm`` is no whole number of hops, or ``motion`` does not go with it.
+            TypeError: if ``pcm`` is not float32.
             ModelError: if the model fails, or gives something else than its contract says.
         """
         inputs = self.inputs(pcm, motion)
@@ -161,11 +162,14 @@ class Session:
 
         Raises:
             ValueError: if ``pcm`` is no whole number of hops, or ``motion`` does not go with it.
+            TypeError: if ``pcm`` is not float32.
         """
         contract = self.contract
         hop = contract.hop_samples
         if pcm.ndim != 2 or pcm.shape[1] == 0 or pcm.shape[1] % hop:
             raise ValueError(f"expected (batch, n * {hop}) samples with n >= 1, got shape {pcm.shape}")
+        if pcm.dtype != np.float32:
+            raise TypeError(f"expected float32 samples, got {pcm.dtype}")
         if not contract.motion:
             if motion is not None:
                 raise ValueError("the model hears audio alone and has no input for motion")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
+
+from anchorstream.runtime.intake import LOWEST_RATE_HZ
 
 if TYPE_CHECKING:
     import soundfile
@@ -20,14 +22,27 @@ Block = NDArray[np.int16] | NDArray[np.float32]
 
 _BLOCK_S = 0.1
 # Outside of these a header is damaged: at 1 Hz a file of 170 kB would be a day of sound to resample and search.
-_LOWEST_RATE_HZ, _HIGHEST_RATE_HZ = 1_000, 1_000_000
-_RATES = f"from {_LOWEST_RATE_HZ:,} to {_HIGHEST_RATE_HZ:,} Hz"
+_HIGHEST_RATE_HZ = 1_000_000
+_RATES = f"from {LOWEST_RATE_HZ:,} to {_HIGHEST_RATE_HZ:,} Hz"
 
 # What libsndfile gives as the length of a file that states none.
 _NO_LENGTH = 2**63 - 1
 # Programs that write to a pipe cannot know the length beforehand and put about 2 or 4 GiB into the header.
 _STREAMED_BYTES = 2**31 - 2**16
-_WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+# What libsndfile says of a file that was cut off: of the samples (WAV, AIFF, AU), or of the whole (W64, RF64).
+_CUT_OFF = re.compile(
+    r"^ *(?:(?:data|SSND|Data Size)|(riff|Riff size)) *: (\d+) \(should be (\d+)\)", re.MULTILINE
+)
+_SAMPLES = re.compile(r"^ *(?:data|Data size) : (\d+)", re.MULTILINE)
+# How files begin that are taken for raw samples by mistake.
+_NO_SAMPLES = {
+    b"RIFF": "WAV",
+    b"RF64": "WAV",
+    b"fLaC": "FLAC",
+    b"OggS": "Ogg",
+    b"FORM": "AIFF",
+    b".snd": "AU",
+}
 
 
 class SourceError(ValueError):
@@ -65,9 +80,11 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
     """
     soundfile = load_soundfile()
     path = Path(path)
-    if not path.is_file():
-        raise SourceError(f"{path}: {_why_no_file(path)}")
     try:
+        if not path.is_file():
+            raise SourceError(f"{path}: {_why_no_file(path)}")
+        # libsndfile would say "System error" of one that may not be read.
+        path.open("rb").close()
         # As bytes, because soundfile does not encode a name that is no UTF-8; Windows has no such names.
         file = soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
     except soundfile.LibsndfileError as error:
@@ -82,7 +99,7 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
     with file:
         if file.frames == 0:
             raise SourceError(f"{path}: holds no sample")
-        if not _LOWEST_RATE_HZ <= file.samplerate <= _HIGHEST_RATE_HZ:
+        if not LOWEST_RATE_HZ <= file.samplerate <= _HIGHEST_RATE_HZ:
             raise SourceError(f"{path}: damaged: its header says {file.samplerate:,} Hz, expected {_RATES}")
         if file.frames == _NO_LENGTH:
             raise SourceError(f"{path}: its header leaves its length open; convert it (ffmpeg -i IN OUT.wav)")
@@ -120,10 +137,16 @@ def _file_blocks(sound: soundfile.SoundFile, path: Path, frames: int) -> Iterato
 
 
 def _promised_frames(sound: soundfile.SoundFile) -> int:
-    # libsndfile shortens a WAV file that was cut off without an error; only its log says so.
-    data = _WAV_DATA_CHUNK.search(sound.extra_info)
-    if data and 0 < int(data[2]) < int(data[1]) < _STREAMED_BYTES:
-        return int(sound.frames) * int(data[1]) // int(data[2])
+    # libsndfile shortens a file that was cut off without an error; only its log says so.
+    cut_off, samples = _CUT_OFF.search(sound.extra_info), _SAMPLES.search(sound.extra_info)
+    if not cut_off:
+        return int(sound.frames)
+    promised, there = int(cut_off[2]), int(cut_off[3])
+    if cut_off[1] and samples:
+        # What is not samples stands before them.
+        promised, there = int(samples[1]), there - (promised - int(samples[1]))
+    if 0 < there < promised < _STREAMED_BYTES:
+        return int(sound.frames) * promised // there
     return int(sound.frames)
 
 
@@ -150,7 +173,8 @@ def raw_pcm(
 ) -> Source:
     """Reads raw signed 16-bit little-endian samples, such as ``arecord -f S16_LE -r 16000 -t raw`` writes.
 
-    A block is handed on as soon as something has arrived; bytes of an incomplete sample at the end are dropped.
+    A block is handed on as soon as something has arrived; bytes of an incomplete sample at the end are dropped. A
+    stream that would not wait for more is made to.
 
     Args:
         stream: standard input, a pipe, a file opened in binary mode.
@@ -159,20 +183,31 @@ def raw_pcm(
         block_s: the longest block.
 
     Raises:
-        SourceError: if the rate is none of sound, or channels are not positive.
+        SourceError: if the rate is none of sound, or channels are not positive; while reading, if what comes is a sound
+            file and no raw samples.
     """
-    if not _LOWEST_RATE_HZ <= sample_rate_hz <= _HIGHEST_RATE_HZ:
+    if not LOWEST_RATE_HZ <= sample_rate_hz <= _HIGHEST_RATE_HZ:
         raise SourceError(f"expected a rate {_RATES}, got {sample_rate_hz} Hz")
     if channels <= 0:
         raise SourceError(f"channels must be positive, got {channels}")
     frame_bytes = 2 * channels
     block_bytes = max(1, round(block_s * sample_rate_hz)) * frame_bytes
 
+    # A pipe may have been left so by who made it; nothing there yet would then look like the end.
+    with suppress(OSError, AttributeError):
+        os.set_blocking(stream.fileno(), True)
+
     def blocks() -> Iterator[Block]:
         # read1 returns what is there; read would wait for a whole block.
         read: Callable[[int], bytes] = stream.read1 if hasattr(stream, "read1") else stream.read
-        rest = b""
+        rest, begun = b"", False
         while data := read(block_bytes):
+            if not begun and (kind := _NO_SAMPLES.get(data[:4])):
+                raise SourceError(
+                    f"the input is a {kind} file and not raw samples: `detect` takes files, and "
+                    f"`ffmpeg -i - -f s16le -ar {sample_rate_hz} -ac {channels} -` makes raw samples of one"
+                )
+            begun = True
             data = rest + data
             whole = len(data) // frame_bytes * frame_bytes
             rest = data[whole:]
