@@ -56,13 +56,12 @@ def sweep(
         if not np.all(np.isfinite(chosen) & (chosen > 0)):
             raise ValueError(f"thresholds must be positive and finite, got {chosen[~(chosen > 0)].tolist()}")
     chosen = np.unique(np.append(chosen, settings.threshold_of(label)))
-    groups = [_Joined(together, window) for together in _in_groups(scored)]
-    false_alarms, latencies_s = _visited(groups, chosen, settings.release)
+    false_alarms, latencies_s = _visited(scored, window, chosen, settings.release)
     if thresholds is None:
         repeats = np.concatenate([one.repeat_peaks() for one in scored])
         others = np.concatenate([event_peaks, background_peaks])
         between = thresholds_between(chosen, false_alarms, repeats, others)
-        more_false_alarms, more_latencies_s = _visited(groups, between, settings.release)
+        more_false_alarms, more_latencies_s = _visited(scored, window, between, settings.release)
         order = np.argsort(np.append(chosen, between))
         chosen = np.append(chosen, between)[order]
         false_alarms = np.append(false_alarms, more_false_alarms)[order]
@@ -80,13 +79,13 @@ def sweep(
 
 
 def _visited(
-    groups: Sequence[_Joined], thresholds: NDArray[np.float64], release: float
+    scored: Sequence[_Scored], window: MatchWindow, thresholds: NDArray[np.float64], release: float
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """(S,) false alarms and (E, S) latencies at thresholds, which ascend."""
     false_alarms = np.zeros(len(thresholds), dtype=np.int64)
-    latencies_s = np.full((sum(len(joined.anchors_s) for joined in groups), len(thresholds)), np.nan)
+    latencies_s = np.full((sum(len(one.events) for one in scored), len(thresholds)), np.nan)
     row = 0
-    for joined in groups:
+    for joined in (_Joined(together, window) for together in _in_groups(scored)):
         rows = slice(row, row + len(joined.anchors_s))
         joined.score(thresholds, release, false_alarms, latencies_s[rows])
         row = rows.stop

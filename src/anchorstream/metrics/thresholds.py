@@ -78,8 +78,9 @@ def thresholds_between(
     Returns:
         (R,) different ones, ascending, none of them visited yet.
     """
-    few = np.minimum(false_alarms[:-1], false_alarms[1:]) < _FEW_FALSE_ALARMS
-    changes = few & (np.diff(false_alarms) != 0)
+    # Below where most fire they become fewer again, because everything runs together: nobody operates there.
+    many = np.flatnonzero(false_alarms >= min(_FEW_FALSE_ALARMS, false_alarms.max()))[-1]
+    changes = (np.diff(false_alarms) != 0) & (np.arange(len(thresholds) - 1) >= many)
     peaks = np.unique(repeat_peaks)
     after = np.searchsorted(thresholds, peaks, side="right")  # the first threshold at which it does not fire
     inside = (after > 0) & (after < len(thresholds))
