@@ -1,5 +1,6 @@
 """A folder of one's own: who goes where, and what is said when there is nothing to go."""
 
+import sys
 from collections import Counter
 
 import pytest
@@ -88,3 +89,35 @@ def test_without_a_positive_recording_it_says_what_is_expected(tmp_path, paths):
 def test_a_missing_folder_is_named(tmp_path):
     with pytest.raises(FolderError, match="nowhere: there is no such folder; expected positive/"):
         scan_folder(tmp_path / "nowhere")
+
+
+def test_what_a_model_was_trained_on_stays_where_it_is(tmp_path):
+    speakers = [f"speaker{k}" for k in range(12)]
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in speakers for i in range(4)), "noise/1.wav")
+    touch(tmp_path, *(f"negative/{i}.wav" for i in range(10)))
+    known = {item.path: item.split for item in scan_folder(tmp_path).recordings}
+    # A speaker with more than all others, who goes to train and would move the rest.
+    touch(tmp_path, *(f"positive/new/{i}.wav" for i in range(30)), f"positive/{speakers[0]}/more.wav")
+    anew = {item.path: item.split for item in scan_folder(tmp_path).recordings}
+    assert any(anew[path] != split for path, split in known.items())
+    kept = {item.path: item.split for item in scan_folder(tmp_path, known=known).recordings}
+    assert known.items() <= kept.items()
+    assert kept[f"positive/{speakers[0]}/more.wav"] == known[f"positive/{speakers[0]}/0.wav"]
+    # Of a speaker who was split by file while there were few, everything is trained on.
+    mixed = {f"positive/{speakers[1]}/{i}.wav": split for i, split in enumerate(("test", "train", "dev"))}
+    split_of = {item.speaker: item.split for item in scan_folder(tmp_path, known=mixed).recordings}
+    assert split_of[speakers[1]] == "train"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")
+def test_links_to_folders_are_followed_and_one_that_leads_back_is_walked_once(tmp_path):
+    touch(tmp_path / "elsewhere", *(f"anna/{i}.wav" for i in range(2)))
+    touch(tmp_path / "own", "positive/ben/1.wav", "positive/cleo/1.wav")
+    (tmp_path / "own" / "positive" / "anna").symlink_to(tmp_path / "elsewhere" / "anna")
+    (tmp_path / "own" / "positive" / "ben" / "back").symlink_to(tmp_path / "own" / "positive")
+    recordings = scan_folder(tmp_path / "own").recordings
+    assert sorted(item.path for item in recordings if item.speaker == "anna") == [
+        "positive/anna/0.wav",
+        "positive/anna/1.wav",
+    ]
+    assert len(recordings) == 4

@@ -18,6 +18,22 @@ def test_the_shipped_recipe_loads_and_overrides_reach_it() -> None:
     assert config.mix.snr_db == (5.0, 5.0)
 
 
+def test_words_are_words_and_numbers_numbers() -> None:
+    config = load_config(
+        "keyword",
+        ["task.keywords=[yes, no, on, off]", "losses.sal.scale=1e1", "data=my recordings #1", "loss=sal"],
+    )
+    assert config.task.keywords == ("yes", "no", "on", "off")
+    assert config.loss_options["scale"] == 10.0
+    assert config.data == "my recordings #1"
+    with pytest.raises(
+        ConfigError, match=r"task.keywords: expected a list, such as \[computer\], got 'computer'"
+    ):
+        load_config("keyword", ["task.keywords=computer"])
+    with pytest.raises(ConfigError, match=r"learning_rate: .*finite number"):
+        load_config("keyword", ["optimiser.learning_rate=.inf"])
+
+
 @pytest.mark.parametrize("name", shipped_recipes())
 def test_every_shipped_recipe_is_valid(name: str) -> None:
     assert isinstance(load_config(name), Config)

@@ -1,5 +1,6 @@
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,9 +11,11 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from anchorstream.train.callbacks import read_progress
+from anchorstream.train.callbacks import DivergedError, read_progress
 from anchorstream.train.config import Config
 from anchorstream.train.config_error import ConfigError
+from anchorstream.train.corpus import corpus_of
+from anchorstream.train.divisions import known_splits
 from anchorstream.train.run import open_run
 from anchorstream.train.training import train
 
@@ -153,3 +156,74 @@ def test_a_folder_of_another_configuration_is_not_overwritten(small, tmp_path) -
 def test_a_folder_that_is_no_run_is_named(tmp_path) -> None:
     with pytest.raises(ValueError, match="is no run"):
         open_run(tmp_path)
+
+
+@pytest.mark.slow
+def test_a_run_that_was_moved_resumes_with_its_best_epoch(small, tmp_path) -> None:
+    # The best is behind it when it is killed.
+    config = small("optimiser.epochs=5", "optimiser.weight_average=0")
+    process = start(config, tmp_path / "killed")
+    wait_for_epochs(tmp_path / "killed", 3, process)
+    process.kill()
+    process.communicate()
+    moved = tmp_path / "moved"
+    (tmp_path / "killed").rename(moved)
+    last = torch.load(moved / "checkpoints" / "last.ckpt", weights_only=True)
+    for key, state in last["callbacks"].items():
+        if "dev_score" in key:
+            unbeaten = torch.tensor(-1.0)
+            state |= {"best_model_score": unbeaten, "kth_value": unbeaten}
+            state["best_k_models"] = dict.fromkeys(state["best_k_models"], unbeaten)
+    torch.save(last, moved / "checkpoints" / "last.ckpt")
+    before = (moved / "checkpoints" / "best.ckpt").read_bytes()
+    run = train(config, moved)
+    assert len(run.training_curve()) == 5
+    # Nothing was better than what it was told, so that the best is the one that came along.
+    assert (moved / "checkpoints" / "best.ckpt").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_a_damaged_checkpoint_is_named_and_what_to_do(small, tmp_path) -> None:
+    config = small("optimiser.epochs=1")
+    folder = train(config, tmp_path / "run").folder
+    (folder / "training.json").unlink()
+    for content in (b"", b"no checkpoint", (folder / "checkpoints" / "last.ckpt").read_bytes()[:5000]):
+        (folder / "checkpoints" / "last.ckpt").write_bytes(content)
+        with pytest.raises(ValueError, match=r"last.ckpt cannot be read .*; remove .*checkpoints to train"):
+            train(config, folder)
+
+
+@pytest.mark.slow
+def test_a_training_that_diverges_is_no_success(small, tmp_path) -> None:
+    with pytest.raises(DivergedError, match=r"diverged in epoch 1: .* a lower optimiser\.learning_rate"):
+        train(small("optimiser.epochs=2", "optimiser.learning_rate=1e30"), tmp_path / "run")
+    assert not open_run(tmp_path / "run").finished
+
+
+@pytest.mark.slow
+def test_a_finished_run_without_checkpoints_is_not_given_another_configuration(small, tmp_path) -> None:
+    config = small("optimiser.epochs=1")
+    folder = train(config, tmp_path / "run").folder
+    shutil.rmtree(folder / "checkpoints")
+    with pytest.raises(ConfigError, match="another configuration"):
+        train(small("optimiser.epochs=1", "optimiser.learning_rate=0.5"), folder)
+    assert open_run(folder).config == config
+
+
+@pytest.mark.slow
+def test_splits_stay_with_a_run_whatever_is_recorded_later(small, tones, tmp_path) -> None:
+    data = tmp_path / "data"
+    shutil.copytree(tones, data)
+    config = small(f"data={data}", "optimiser.epochs=1")
+    run = train(config, tmp_path / "run")
+    known = known_splits(run.folder, config)
+    assert known == {clip.id: clip.split for clip in corpus_of(config).clips}
+    some = next(path for path in sorted(known) if path.startswith("positive/"))
+    for k in range(30):
+        shutil.copy(data / some, data / "positive" / f"new{k}.wav")
+    assert any(known.get(clip.id, clip.split) != clip.split for clip in corpus_of(config).clips)
+    later = corpus_of(config, known=known_splits(run.folder, config))
+    assert known.items() <= {clip.id: clip.split for clip in later.clips}.items()
+    # Also for a training that goes on from it.
+    further = small(f"data={data}", "optimiser.epochs=1", f"start_from={run.folder}")
+    assert known_splits(tmp_path / "further", further) == known

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -79,6 +81,7 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare.results import contest_of
     from anchorstream.score.text import table
     from anchorstream.train.corpus import check_halves, check_missing, corpus_of
+    from anchorstream.train.divisions import known_splits
     from anchorstream.train.run import open_run
 
     trained = open_run(args.run)
@@ -88,7 +91,9 @@ def run(args: argparse.Namespace) -> int:
     check_missing(trained.config, missing)
     conditions = Conditions(args.split, args.snr_db, args.hours, missing)
     with loading_bar("reading the recordings") as progress:
-        corpus = corpus_of(trained.config, progress)
+        corpus = corpus_of(trained.config, progress, known_splits(trained.folder, trained.config))
+    for note in corpus.audit.notes:
+        print(f"note: {note}", file=sys.stderr)
     limits, choice = Limits(args.target_fa_per_hour, args.max_latency_ms), None
     if limits != Limits():
         with loading_bar("mixing dev streams") as progress:
@@ -136,7 +141,7 @@ def run(args: argparse.Namespace) -> int:
         print(f"report: {pages[label]}")
     if len(comparison.results) > 1:
         print_confusion(scored.confusion())
-    print(f"next: {called()} export {args.run}")
+    print(f"next: {called()} export {shlex.quote(str(args.run))}")
     return 0
 
 

@@ -69,12 +69,14 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare.choice import Limits, decoder_within
     from anchorstream.export import TARGETS, export_run, open_session
     from anchorstream.train.corpus import corpus_of
+    from anchorstream.train.divisions import known_splits
     from anchorstream.train.run import open_run
 
     trained = open_run(args.run)
     limits = Limits(args.target_fa_per_hour, args.max_latency_ms)
     with loading_bar("reading the recordings") as progress:
-        decoder = decoder_within(trained, limits, lambda: corpus_of(trained.config, progress))
+        known = known_splits(trained.folder, trained.config)
+        decoder = decoder_within(trained, limits, lambda: corpus_of(trained.config, progress, known))
     with loading_bar("dev before and after") as progress:
         path = export_run(
             trained,

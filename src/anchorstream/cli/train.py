@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
+import sys
 from pathlib import Path
 
 from anchorstream.cli.arguments import add_recipe
@@ -50,6 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and says what came of it."""
     from anchorstream.train.recipe import load_config
+    from anchorstream.train.run import DATA_FILE
     from anchorstream.train.training import train
 
     overrides = list(args.overrides)
@@ -72,5 +75,7 @@ def run(args: argparse.Namespace) -> int:
         )
         best = f"epoch {summary['best_epoch'] + 1} of {summary['epochs']}"
         print(f"best on dev: {best}, miss rate {summary['dev_miss_rate']:.1%} (mean over false-alarm rates)")
-        print(f"next: {called()} evaluate {folder}")
+        for note in json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))["notes"]:
+            print(f"note: {note}", file=sys.stderr)
+        print(f"next: {called()} evaluate {shlex.quote(str(folder))}")
     return 0

@@ -64,6 +64,7 @@ def load_corpus(
     keywords: Sequence[str] | None = None,
     splits: Sequence[Split] = SPLITS,
     kinds: Sequence[Kind] = KINDS,
+    known: Mapping[str, Split] | None = None,
     workers: int | None = None,
     progress: Progress | None = None,
 ) -> Corpus:
@@ -80,6 +81,7 @@ def load_corpus(
             manifest, the one keyword is the label of what lies in ``positive/``.
         splits: which splits to load.
         kinds: which kinds to load.
+        known: as for :func:`anchorstream.data.folder.scan_folder`; a manifest knows better.
         workers: threads that decode; ``None`` means one a processor.
         progress: called with (files done, files) after each file.
 
@@ -89,7 +91,7 @@ def load_corpus(
         CorpusError: if a keyword has no recordings, or no file can be used.
     """
     folder = Path(folder)
-    recordings, ignored, notes = _recordings_of(folder, keywords)
+    recordings, ignored, notes = _recordings_of(folder, keywords, known or {})
     _check_keywords(folder, recordings, keywords)
     chosen = [recording for recording in recordings if recording.split in splits and recording.kind in kinds]
     loaded, skipped = [], list(ignored)
@@ -109,7 +111,7 @@ def load_corpus(
 
 
 def _recordings_of(
-    folder: Path, keywords: Sequence[str] | None
+    folder: Path, keywords: Sequence[str] | None, known: Mapping[str, Split]
 ) -> tuple[Sequence[Recording], Sequence[Skipped], Sequence[str]]:
     manifest = folder / MANIFEST_NAME
     if manifest.exists():
@@ -119,7 +121,10 @@ def _recordings_of(
             f"{folder}: positive/ holds one keyword, {len(keywords)} were asked for ({', '.join(keywords)}); "
             f"a {MANIFEST_NAME} can label several"
         )
-    scan = scan_folder(folder, keyword=keywords[0]) if keywords else scan_folder(folder, any_speech=True)
+    if keywords:
+        scan = scan_folder(folder, keyword=keywords[0], known=known)
+    else:
+        scan = scan_folder(folder, any_speech=True, known=known)
     return scan.recordings, scan.ignored, scan.notes
 
 
@@ -157,6 +162,9 @@ def _load(folder: Path, recording: Recording) -> _Loaded | Skipped:
         )
         return Skipped(recording.path, reason)
     start_s, end_s, doubts = recording.start_s, recording.end_s, recording.doubts
+    if end_s is not None and end_s > audio.duration_s + _SAME_DURATION_S:
+        reason = f"lasts {audio.duration_s:.2f} s, and its speech would end at {end_s:.2f} s"
+        return Skipped(recording.path, reason)
     if recording.kind == "noise":
         start_s = end_s = None
     elif start_s is None or end_s is None:
@@ -187,5 +195,16 @@ def _audit(loaded: Sequence[_Loaded], skipped: Sequence[Skipped], notes: Sequenc
         resampled=sum(item.audio.resampled for item in loaded),
         stereo=sum(item.audio.channels > 1 for item in loaded),
         clipped=sum(item.audio.clipped for item in loaded),
-        notes=tuple(notes),
+        notes=(*notes, *_lacking([item.clip for item in loaded])),
     )
+
+
+def _lacking(clips: Sequence[Clip]) -> Iterator[str]:
+    """Which splits with keywords have nothing of a kind that others have."""
+    kinds = {split: {clip.kind for clip in clips if clip.split == split} for split in SPLITS}
+    everywhere: set[Kind] = set().union(*kinds.values())
+    for split, there in kinds.items():
+        if "keyword" in there and "speech" in everywhere - there:
+            yield f"{split} has no other speech: false alarms on speech are not measured there"
+        if "keyword" in there and "noise" in everywhere - there:
+            yield f"{split} has no noise: synthetic noise stands in"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -37,19 +38,27 @@ class FolderScan:
     notes: tuple[str, ...]
 
 
-def scan_folder(folder: Path, keyword: str = "keyword", *, any_speech: bool = False) -> FolderScan:
+def scan_folder(
+    folder: Path,
+    keyword: str = "keyword",
+    *,
+    any_speech: bool = False,
+    known: Mapping[str, Split] | None = None,
+) -> FolderScan:
     """Lists the recordings of a folder and splits them into train, dev and test.
 
     Sub-folders of ``positive`` and ``negative`` are speakers (``positive/anna/*.wav``); the same name in
     both is the same speaker. Speakers are kept whole; a file whose speaker is not known goes its own way.
-    The split follows from the names alone, about 70 : 15 : 15, and each split gets recordings of each kind
-    where there are three to share.
+    The split follows from the names and numbers of the recordings alone, about 70 : 15 : 15, and each split gets
+    recordings of each kind where there are three to share. Another recording may therefore move others: ``known``
+    keeps those where they are that a model has been trained on.
 
     Args:
         folder: holds ``positive/`` (recordings of the keyword) and optionally ``negative/`` (other speech)
             and ``noise/`` (no speech).
         keyword: the label of what ``positive/`` holds.
         any_speech: whether ``negative/`` alone will do, where no keyword is to be told from other speech.
+        known: the split of recordings, by path; a speaker of whom one is known goes where that is.
 
     Raises:
         FolderError: if the folder is missing or ``positive/`` holds no sound file; with ``any_speech``, if
@@ -59,9 +68,9 @@ def scan_folder(folder: Path, keyword: str = "keyword", *, any_speech: bool = Fa
         raise FolderError(f"{folder}: there is no such folder; {_expected()}")
     recordings, ignored = [], []
     for name, kind in _KIND_OF_FOLDER.items():
-        for path in sorted((folder / name).rglob("*")):
+        for path in _files(folder / name):
             relative = path.relative_to(folder)
-            if not path.is_file() or any(part.startswith(".") for part in relative.parts):
+            if any(part.startswith(".") for part in relative.parts):
                 continue
             if path.suffix.lower() not in AUDIO_ENDINGS:
                 ignored.append(Skipped(relative.as_posix(), f"is none of {' '.join(AUDIO_ENDINGS)}"))
@@ -77,12 +86,24 @@ def scan_folder(folder: Path, keyword: str = "keyword", *, any_speech: bool = Fa
         notes.append("negative/ holds nothing: no other speech, so false alarms on speech are not measured")
     if "noise" not in kinds:
         notes.append("noise/ holds nothing: synthetic noise stands in")
-    splits = _split_by_group(recordings)
+    splits = _split_by_group(recordings, known or {})
     return FolderScan(
         tuple(replace(recording, split=splits[_group(recording)]) for recording in recordings),
         tuple(ignored),
         tuple(notes),
     )
+
+
+def _files(folder: Path) -> list[Path]:
+    """All files in it and below, also behind links, as large collections are brought in; each folder once."""
+    found: list[Path] = []
+    seen: set[Path] = set()
+    for inner, folders, names in os.walk(folder, followlinks=True):
+        seen.add(Path(inner).resolve())
+        # A link that leads back would be walked for ever.
+        folders[:] = sorted(name for name in folders if (Path(inner) / name).resolve() not in seen)
+        found += [Path(inner) / name for name in names]
+    return sorted(found)
 
 
 def _recording(path: Path, kind: Kind, keyword: str) -> Recording:
@@ -124,7 +145,7 @@ def _forget_too_few_speakers(recordings: Sequence[Recording]) -> tuple[list[Reco
     return [replace(recording, speaker=None) for recording in recordings], [note]
 
 
-def _split_by_group(recordings: Sequence[Recording]) -> Mapping[str, Split]:
+def _split_by_group(recordings: Sequence[Recording], known: Mapping[str, Split]) -> Mapping[str, Split]:
     """Shares the groups of each kind out, largest first, each to the split that lacks most.
 
     Among groups of one size a hash of the name decides the order, so that it depends on nothing else.
@@ -133,6 +154,9 @@ def _split_by_group(recordings: Sequence[Recording]) -> Mapping[str, Split]:
     for recording in recordings:
         members[recording.kind][_group(recording)] += 1
     chosen: dict[str, Split] = {}
+    # Train last: what has been trained on is not to be tested on, whatever else was known of its speaker.
+    for split in reversed(SPLITS):
+        chosen |= {_group(one): split for one in recordings if known.get(one.path) == split}
     for sizes in members.values():
         total = sum(sizes.values())
         missing: dict[Split, float] = {split: share * total for split, share in _SHARES.items()}

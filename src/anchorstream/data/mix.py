@@ -84,7 +84,7 @@ class _Mixer:
         used = {item.clip.id for item in self.utterances}
         #: Ids of the clips that cannot be placed: digital silence, or a keyword longer than a stream.
         self.left_out = tuple(clip.id for clip in clips if clip.kind != "noise" and clip.id not in used)
-        _check_targets(self.utterances, targets)
+        _check_targets(self.utterances, targets, clips, longest / SAMPLE_RATE_HZ)
         only_targets = all(item.is_target for item in self.utterances)
         self._event_share = 1.0 if only_targets and not settings.half_keyword_share else settings.event_share
         rng = np.random.default_rng((seed, _FOR_NOISE))
@@ -292,7 +292,9 @@ def evaluation_streams(
     return EvaluationStreams(clips, targets, settings, seed, count, rooms, accompany)
 
 
-def _check_targets(utterances: Sequence[Utterance], targets: Collection[str]) -> None:
+def _check_targets(
+    utterances: Sequence[Utterance], targets: Collection[str], clips: Sequence[Clip], longest_s: float
+) -> None:
     if not targets:
         raise MixError("targets must name at least one label")
     halves = sorted(label for label in targets if half_in(label))
@@ -303,10 +305,15 @@ def _check_targets(utterances: Sequence[Utterance], targets: Collection[str]) ->
     found = {item.clip.label for item in utterances}
     missing = sorted(set(targets) - found)
     if missing:
-        raise MixError(
-            f"no clip of {', '.join(map(repr, missing))} can be placed; labels there: "
-            f"{', '.join(sorted(found)) or 'none'}"
-        )
+        there = [clip for clip in clips if clip.label in missing]
+        splits = " and ".join(sorted({clip.split for clip in clips})) or "any split"
+        why = f"labels there: {', '.join(sorted(found)) or 'none'}; recordings of more speakers reach all splits"
+        if there:
+            why = (
+                f"{len(there)} recording(s) of it are there, such as {there[0].id}, with no speech, or with more of it "
+                f"than the {longest_s:.1f} s that a stream has room for: cut them into single utterances"
+            )
+        raise MixError(f"no clip of {', '.join(map(repr, missing))} can be placed in {splits}; {why}")
 
 
 def _add(mixture: NDArray[np.float32], item: Placed) -> None:

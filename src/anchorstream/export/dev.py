@@ -17,6 +17,7 @@ from anchorstream.metrics import sweep
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.runtime import Session
 from anchorstream.train.corpus import corpus_of, scored_streams
+from anchorstream.train.divisions import known_splits
 from anchorstream.train.inputs import motion_of
 from anchorstream.train.run import Run
 from anchorstream.train.scoring import FeatureStreams
@@ -47,7 +48,7 @@ def dev_drift(
         ValueError: if there are no recordings.
     """
     config, detector, session = run.config, run.model(), Session.open(path)
-    corpus = corpus_of(config)
+    corpus = corpus_of(config, known=known_splits(run.folder, config))
     streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
     scored = FeatureStreams(detector, config.task, streams)
     before, after = [], []

@@ -101,10 +101,10 @@ def _modulate(
     if focal is None:
         return ce.mul_(plain), plain  # type: ignore[arg-type, return-value]  # one of the two is there
     miss.clamp_(min=torch.finfo(ce.dtype).tiny)
-    power = miss * focal if gamma == 2 else (miss ** (gamma - 1)).mul_(focal)
-    p = torch.neg(ce).exp_()
-    slope = torch.add(miss, p.mul_(ce), alpha=gamma, out=p).mul_(power)
-    loss = power.mul_(miss)
+    # CE / m, and not m^(gamma - 1), which has no bound where gamma is near 0 and a frame is all but sure.
+    slope = torch.neg(ce).exp_().mul_(ce).div_(miss).mul_(gamma).add_(1.0)
+    loss = (miss * miss if gamma == 2 else miss**gamma).mul_(focal)
+    slope.mul_(loss)
     if plain is not None:
         slope.add_(plain)
         loss.add_(plain)

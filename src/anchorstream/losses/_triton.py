@@ -105,11 +105,12 @@ def _loss_kernel(
     slope = tl.zeros([FRAMES], tl.float32)
     if HAS_FOCAL:
         if GAMMA_IS_TWO:
-            power = focal * miss
+            power = focal * miss * miss
         else:
-            power = focal * tl.exp2((gamma - 1.0) * tl.log2(miss))
-        loss += power * miss * ce
-        slope += power * (miss + gamma * ce * hit)
+            power = focal * tl.exp2(gamma * tl.log2(miss))
+        loss += power * ce
+        # ce / miss, and not miss^(gamma - 1), which has no bound where gamma is near 0 and a frame is all but sure.
+        slope += power * (1.0 + gamma * hit * (ce / miss))
     if HAS_PLAIN:
         loss += plain * ce
         slope += plain

@@ -75,6 +75,8 @@ def end_frame_loss(
         tensor([[0.0000, 0.0000, 0.6931, 0.6931, 0.6931]])
     """
     check_number("width_frames", width_frames, above=True)
+    if frame_rate_hz is not None:
+        check_number("frame_rate_hz", frame_rate_hz, above=True)
     batch = read_batch(
         logits,
         targets,
@@ -135,4 +137,6 @@ class EndFrameLoss(FrameLoss):
         """Raises a TypeError or ValueError if an option is wrong."""
         super().check()
         check_number("width_frames", self.width_frames, above=True)
+        if self.frame_rate_hz is not None:
+            check_number("frame_rate_hz", self.frame_rate_hz, above=True)
         check_rule(self.anchors)

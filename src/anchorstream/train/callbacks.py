@@ -21,6 +21,10 @@ PROGRESS_FILE = "progress.json"
 _TIE_BREAK = 1e-3
 
 
+class DivergedError(RuntimeError):
+    """A training that has lost its weights to infinity."""
+
+
 class DevScore(pl.Callback):
     """Scores the dev streams after each epoch.
 
@@ -41,6 +45,11 @@ class DevScore(pl.Callback):
         """Scores and logs."""
         if not isinstance(pl_module, DetectorTraining):
             raise TypeError(f"DevScore scores a DetectorTraining, got {type(pl_module).__name__}")
+        if not all(bool(parameter.isfinite().all()) for parameter in pl_module.parameters()):
+            raise DivergedError(
+                f"the training diverged in epoch {trainer.current_epoch + 1}: weights are no numbers any more; a "
+                "lower optimiser.learning_rate, or milder options of the loss, keep it from that"
+            )
         with self._average.in_place(trainer, pl_module) if self._average else nullcontext():
             scored = self._streams.posteriors(pl_module.detector)
         miss_rate, cross_entropy = mean_miss_rate(self._task, scored), self._streams.cross_entropy(scored)

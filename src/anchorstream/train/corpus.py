@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,8 +27,16 @@ Progress = Callable[[int, int], None]
 _PER_HALF_S = 30.0
 
 
-def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
+def corpus_of(
+    config: Config, progress: Progress | None = None, known: Mapping[str, Split] | None = None
+) -> Corpus:
     """Loads or makes the corpus of ``config``, as its task wants it; calls ``progress`` with (done, total).
+
+    Args:
+        config: of a run.
+        progress: called with (done, total).
+        known: the splits that a run has been trained with, as :func:`anchorstream.train.divisions.known_splits` gives
+            them.
 
     Raises:
         ValueError: if there are no recordings, of sound or motion, that can be used.
@@ -44,7 +52,7 @@ def corpus_of(config: Config, progress: Progress | None = None) -> Corpus:
         corpus = synthetic_corpus(task.keywords, seed=0, progress=progress)
     else:
         folder = Path(config.data).expanduser()
-        corpus = load_corpus(folder, keywords=task.keywords or None, progress=progress)
+        corpus = load_corpus(folder, keywords=task.keywords or None, known=known, progress=progress)
     return replace(task.prepare(corpus, config.data), wrists=wrists)
 
 

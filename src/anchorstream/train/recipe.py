@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -46,7 +47,9 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = (), tuned: PerLos
             problems.append(f"{override!r}: an override reads key=value, such as optimiser.epochs=5")
             continue
         try:
-            _assign(tree, key.split("."), yaml.safe_load(text))
+            # A folder may be called what YAML takes for something else.
+            plain = key == "data" and not text.startswith(("'", '"'))
+            _assign(tree, key.split("."), text if plain else _yaml(text))
             given.add(key)
         except (yaml.YAMLError, ConfigError) as error:
             problems.append(f"{override!r}: {error}")
@@ -75,7 +78,10 @@ def load_config(recipe: str | Path, overrides: Sequence[str] = (), tuned: PerLos
 def _read_recipe(recipe: str | Path) -> dict[str, Any]:
     path = Path(recipe)
     if path.is_file():
-        text = path.read_text(encoding="utf-8")
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise ConfigError(f"{recipe} is no text in UTF-8: {error}") from error
     elif str(recipe) in shipped_recipes():
         text = (resources.files("anchorstream") / "recipes" / f"{recipe}.yaml").read_text(encoding="utf-8")
     else:
@@ -84,7 +90,7 @@ def _read_recipe(recipe: str | Path) -> dict[str, Any]:
             f"no recipe {str(recipe)!r}: expected a YAML file or one of the shipped recipes ({known})"
         )
     try:
-        tree = yaml.safe_load(text)
+        tree = _yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{recipe} is no valid YAML: {error}") from error
     if tree is None:
@@ -92,6 +98,26 @@ def _read_recipe(recipe: str | Path) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise ConfigError(f"{recipe} must hold keys and values, it holds a {type(tree).__name__}")
     return tree
+
+
+class _Yaml(yaml.SafeLoader):
+    """YAML of version 1.2, as people write it: ``yes``, ``no``, ``on`` and ``off`` are words, ``1e-3`` is a number."""
+
+
+_Yaml.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if not tag.endswith(":bool")]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:bool", re.compile("^(?:true|True|TRUE|false|False|FALSE)$"), list("tTfF")
+)
+_Yaml.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"^[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+$"), list("-+0123456789")
+)
+
+
+def _yaml(text: str) -> Any:  # noqa: ANN401 - whatever it holds
+    return yaml.load(text, Loader=_Yaml)
 
 
 def _task_name(tree: Mapping[str, Any]) -> str:
@@ -117,6 +143,9 @@ def _describe(error: ValidationError) -> Iterator[str]:
         if problem["type"] == "extra_forbidden":
             yield f"{where}: unknown key{did_you_mean(str(problem['loc'][-1]), _keys_beside(problem['loc']))}"
         else:
+            if problem["type"] == "tuple_type":
+                yield f"{where}: expected a list, such as [{problem['input']}], got {problem['input']!r}"
+                continue
             given = "" if isinstance(problem["input"], dict) else f", got {problem['input']!r}"
             yield f"{where}: {problem['msg'].removeprefix('Value error, ')}{given}"
 

@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import Dataset, default_collate
 
 from anchorstream import losses
+from anchorstream.data.audit import Skipped
 from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
@@ -26,6 +28,7 @@ from anchorstream.train.callbacks import DevScore, ProgressFile, read_progress
 from anchorstream.train.config import Config
 from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
+from anchorstream.train.divisions import keep_splits, known_splits
 from anchorstream.train.engine import DetectorTraining, untrained_detector
 from anchorstream.train.recipe import load_config
 from anchorstream.train.run import (
@@ -75,12 +78,18 @@ def train(
         torch.set_num_threads(config.optimiser.threads)
     # Before the recordings are read: weights that do not fit are refused at once.
     start = _start(config, folder)
-    corpus = corpus or corpus_of(config, progress)
-    write_beside(folder / DATA_FILE, json.dumps(corpus.audit.to_dict(), indent=1))
+    corpus = corpus or corpus_of(config, progress, known_splits(folder, config))
+    keep_splits(folder, config, corpus)
 
     pl.seed_everything(config.seed, verbose=False)
     detector = untrained_detector(config)
     mixer = training_mixer(config, corpus)
+    too_long = [
+        Skipped(clip_id, "cannot be placed: no speech, or more of it than a stream has room for")
+        for clip_id in mixer.left_out
+    ]
+    audit = replace(corpus.audit, skipped=(*corpus.audit.skipped, *too_long))
+    write_beside(folder / DATA_FILE, json.dumps(audit.to_dict(), indent=1))
     streams = TrainingStreams(mixer, config.task, detector, config.optimiser.state_reset)
     with torch.no_grad():
         sample = default_collate([streams[index] for index in range(32)])
@@ -114,7 +123,8 @@ def _claim(folder: Path, config: Config) -> None:
     """Makes the folder, or checks that the run in it is this one; one that never trained an epoch is replaced."""
     folder.mkdir(parents=True, exist_ok=True)
     known = folder / CONFIG_FILE
-    if known.is_file() and (folder / CHECKPOINT_FOLDER).is_dir():
+    begun = (folder / CHECKPOINT_FOLDER).is_dir() or (folder / SUMMARY_FILE).is_file()
+    if known.is_file() and begun:
         if load_config(known) != config:
             raise ConfigError(
                 f"{folder} holds a run of another configuration ({known}); choose another --out, or remove that folder"
@@ -141,6 +151,35 @@ def _resumed_from(folder: Path) -> Path | None:
     return last if last.is_file() else None
 
 
+class _Checkpoint(ModelCheckpoint):
+    """Knows its best epoch also in a folder that has been moved or renamed, where Lightning's own forgets it."""
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Takes the paths of the interrupted run as those of this folder."""
+
+        def here(path: str) -> str:
+            return str(Path(str(self.dirpath)) / Path(path).name) if path else path
+
+        paths = {name: here(state_dict[name]) for name in ("best_model_path", "kth_best_model_path")}
+        best_k = {here(path): score for path, score in state_dict["best_k_models"].items()}
+        super().load_state_dict(
+            {**state_dict, **paths, "best_k_models": best_k, "dirpath": self.dirpath, "last_model_path": ""}
+        )
+
+
+def _check_readable(checkpoint: Path | None) -> None:
+    """Says what to do about a checkpoint that a full disk or a loss of power has left."""
+    if checkpoint is None:
+        return
+    try:
+        torch.load(checkpoint, map_location="cpu", weights_only=True)
+    except Exception as error:  # what is no checkpoint fails in many ways
+        raise ValueError(
+            f"{checkpoint} cannot be read ({type(error).__name__}): it is damaged; remove {checkpoint.parent} to train "
+            "this run anew"
+        ) from error
+
+
 def _fit(
     module: DetectorTraining, streams: Dataset[Batch], dev: FeatureStreams, config: Config, folder: Path
 ) -> Path:
@@ -152,10 +191,10 @@ def _fit(
         "save_on_train_epoch_end": True,
         "enable_version_counter": False,
     }
-    best = ModelCheckpoint(filename="best", monitor="dev_score", **every_epoch)
+    best = _Checkpoint(filename="best", monitor="dev_score", **every_epoch)
     # Of its own, and after the other: `save_last` writes only where the score got better, and what is resumed has to
     # know the best epoch so far.
-    last = ModelCheckpoint(filename="last", monitor=None, **every_epoch)
+    last = _Checkpoint(filename="last", monitor=None, **every_epoch)
     loader = training_loader(
         streams,
         EpochSampler(settings.streams_per_epoch, rank, world_size),
@@ -208,8 +247,10 @@ def _fit(
             enable_model_summary=False,
             use_distributed_sampler=False,
         )
+        resumed_from = _resumed_from(folder)
+        _check_readable(resumed_from)
         try:
-            trainer.fit(module, loader, ckpt_path=_resumed_from(folder), weights_only=True)
+            trainer.fit(module, loader, ckpt_path=resumed_from, weights_only=True)
         except SystemExit as stop:
             # Lightning turns Ctrl-C into an exit of its own; whoever called us decides how to end.
             if trainer.state.status == TrainerStatus.INTERRUPTED:
