@@ -228,3 +228,9 @@ def test_a_model_that_runs_tells_nobody_of_this_machine(model_path, sound, tmp_p
     )
     assert done.returncode == 0
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", ["demo", "evaluate", "compare"])
+@pytest.mark.parametrize("option", ["--hours=nan", "--hours=0", "--snr-db=inf"])
+def test_wrong_streams_are_wrong_usage_before_anything_is_read(cli, command, option):
+    assert cli(command, *(["run"] if command != "demo" else []), option).code == 2

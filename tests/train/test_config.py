@@ -30,6 +30,8 @@ def test_words_are_words_and_numbers_numbers() -> None:
         ConfigError, match=r"task.keywords: expected a list, such as \[computer\], got 'computer'"
     ):
         load_config("keyword", ["task.keywords=computer"])
+    with pytest.raises(ConfigError, match="sal: reduction 'none' leaves no single number to train by"):
+        load_config("keyword", ["losses.sal.reduction=none"])
     with pytest.raises(ConfigError, match=r"learning_rate: .*finite number"):
         load_config("keyword", ["optimiser.learning_rate=.inf"])
 

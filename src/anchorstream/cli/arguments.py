@@ -88,6 +88,14 @@ def number(text: str) -> float:
     return value
 
 
+def hours(text: str) -> float:
+    """A positive number of hours, for ``type=`` of an argument."""
+    value = number(text)
+    if value <= 0:
+        raise argparse.ArgumentTypeError(f"expected hours above 0, got {text!r}")
+    return value
+
+
 def milliseconds(text: str) -> float:
     """A positive number of milliseconds, for ``type=`` of an argument; the value is in seconds."""
     return threshold(text) / 1000

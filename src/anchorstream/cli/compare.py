@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import add_jobs, names, number, positive_int
+from anchorstream.cli.arguments import add_jobs, hours, names, number, positive_int
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
 
@@ -74,7 +74,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="noise levels to score at (default: 10); where the first is negative, as --snr-db=-5,0",
     )
     parser.add_argument(
-        "--hours", type=_hours, default=1.0, help="length of the streams of each noise level (default: 1)"
+        "--hours", type=hours, default=1.0, help="length of the streams of each noise level (default: 1)"
     )
     parser.add_argument(
         "--split", choices=("dev", "test"), default="test", help="speakers to score on (default: test)"
@@ -213,14 +213,6 @@ def _levels(text: str) -> list[float]:
     if len(set(levels)) < len(levels):
         raise argparse.ArgumentTypeError(f"a noise level is named twice in {text!r}")
     return levels
-
-
-def _hours(text: str) -> float:
-    """A positive number of hours, for ``type=`` of an argument."""
-    hours = number(text)
-    if hours <= 0:
-        raise argparse.ArgumentTypeError(f"expected hours above 0, got {text!r}")
-    return hours
 
 
 def _say(text: str) -> None:

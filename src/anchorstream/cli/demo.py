@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from anchorstream.cli.arguments import hours, number
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
@@ -52,9 +53,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--seeds", type=int, default=1, metavar="N", help="trainings of each loss (default: 1)"
     )
     parser.add_argument(
-        "--snr-db", type=float, default=10.0, metavar="DB", help="noise of the test (default: 10)"
+        "--snr-db", type=number, default=10.0, metavar="DB", help="noise of the test (default: 10)"
     )
-    parser.add_argument("--hours", type=float, default=1.0, help="length of the test streams (default: 1)")
+    parser.add_argument("--hours", type=hours, default=1.0, help="length of the test streams (default: 1)")
     parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side (default: one a core)")
     parser.add_argument(
         "--no-cache",

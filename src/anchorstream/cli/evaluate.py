@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import milliseconds, threshold
+from anchorstream.cli.arguments import hours, milliseconds, number, threshold
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
@@ -42,8 +42,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--split", choices=("dev", "test"), default="test", help="which speakers (default: test)"
     )
-    parser.add_argument("--snr-db", type=float, default=10.0, metavar="DB", help="noise level (default: 10)")
-    parser.add_argument("--hours", type=float, default=1.0, help="length of the streams (default: 1)")
+    parser.add_argument("--snr-db", type=number, default=10.0, metavar="DB", help="noise level (default: 10)")
+    parser.add_argument("--hours", type=hours, default=1.0, help="length of the streams (default: 1)")
     parser.add_argument(
         "--target-fa-per-hour",
         type=threshold,

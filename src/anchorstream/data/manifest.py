@@ -111,11 +111,13 @@ def read_manifest(path: str | Path) -> list[Recording]:
         except ValueError as error:
             problems.append(f"line {number}: {error}")
             continue
-        if recording.path in line_of:
-            problems.append(f"line {number}: {recording.path} is already on line {line_of[recording.path]}")
+        # "./a.flac" is the same file.
+        file = PurePosixPath(recording.path).as_posix()
+        if file in line_of:
+            problems.append(f"line {number}: {recording.path} is already on line {line_of[file]}")
         elif not (path.parent / recording.path).is_file():
             problems.append(f"line {number}: there is no file {recording.path} in {path.parent}")
-        line_of.setdefault(recording.path, number)
+        line_of.setdefault(file, number)
         recordings.append(recording)
     problems.extend(speakers_in_several_splits(recordings))
     if not problems and not recordings:

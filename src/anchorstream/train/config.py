@@ -145,6 +145,8 @@ class Config(_Section):
                 losses.build(_one_of(name, losses.LOSS_NAMES, "loss"), **values)
             except (TypeError, ValueError) as error:
                 problems.append(f"{name}: {error}")
+            if values.get("reduction") == "none":
+                problems.append(f"{name}: reduction 'none' leaves no single number to train by")
             if "multi_label" in values:
                 problems.append(f"{name}: multi_label follows from model.outputs; set that")
         if problems:
