@@ -97,11 +97,12 @@ def scan_folder(
 def _files(folder: Path) -> list[Path]:
     """All files in it and below, also behind links, as large collections are brought in; each folder once."""
     found: list[Path] = []
-    seen: set[Path] = set()
+    seen = {folder.resolve()}
     for inner, folders, names in os.walk(folder, followlinks=True):
-        seen.add(Path(inner).resolve())
-        # A link that leads back would be walked for ever.
-        folders[:] = sorted(name for name in folders if (Path(inner) / name).resolve() not in seen)
+        # By where they are: a link that leads back would be walked for ever.
+        new = {(Path(inner) / name).resolve(): name for name in sorted(folders, reverse=True)}
+        folders[:] = sorted(name for path, name in new.items() if path not in seen)
+        seen |= new.keys()
         found += [Path(inner) / name for name in names]
     return sorted(found)
 
