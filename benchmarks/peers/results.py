@@ -168,8 +168,9 @@ def point_cell(point: Row) -> list[str]:
     if point["miss_rate"] is None:
         return ["-"]
     lines = [f"{point['miss_rate']:.1%}"]
-    if point["miss_rate_speaker_interval"]:
-        low, high = point["miss_rate_speaker_interval"]
+    # Over speakers; Wilson's where every event was hit, or missed.
+    if interval := point["miss_rate_speaker_interval"] or point["miss_rate_interval"]:
+        low, high = interval
         lines[0] += f" [{100 * low:.1f}, {100 * high:.1f}]"
     if point["latency_p50_s"] is not None:
         lines.append(f"{1000 * point['latency_p50_s']:.0f} / {1000 * point['latency_p90_s']:.0f}")

@@ -115,6 +115,8 @@ def test_what_is_wrong_is_told_at_once_before_anything_is_made(tones: Path, tmp_
     assert not out.exists()
     assert main(["compare"]) == 2
     assert "RECIPE" in capsys.readouterr().err
+    assert main(command(tones, out, "--losses", "")) == 2
+    assert "--losses names none" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

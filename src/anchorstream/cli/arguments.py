@@ -176,6 +176,6 @@ def check_motion(session: Session, model: Path, motion: Path | None) -> None:
 def names(text: str) -> list[str]:
     """Names with commas between them, for ``type=`` of an argument."""
     parts = [name.strip() for name in text.split(",")]
-    if not all(parts):
+    if text and not all(parts):
         raise argparse.ArgumentTypeError(f"expected names with commas between them, got {text!r}")
-    return parts
+    return [name for name in parts if name]

@@ -132,8 +132,11 @@ def _compare(args: argparse.Namespace) -> int:
     from anchorstream.compare.comparison import Conditions
     from anchorstream.compare.experiment import score_all
     from anchorstream.compare.plan import check_folders, load_subject, own_settings, plan
+    from anchorstream.train.config_error import ConfigError
     from anchorstream.train.per_loss import read_per_loss
 
+    if not args.losses:
+        raise ConfigError(f"--losses names none; the default is {_LOSSES}")
     tuned = read_per_loss(args.tuned) if args.tuned else None
     subject = load_subject(args.recipe, args.overrides, args.losses, args.models, tuned=tuned)
     config = subject.config
