@@ -60,9 +60,9 @@ def on_dev(system: System) -> str:
     points = [line["chosen_on_dev"] for line in system.lines]
     missed = sum(sum(point["misses"]) for point in points) / sum(sum(line["events"]) for line in system.lines)
     # Hours that several seeds were scored on are one piece of evidence.
-    hours, count = sum(line["hours"] for line in streams_of([system])), len(points)
-    alarms = sum(point["false_alarms"] for point in points) * len(streams_of([system])) / count
-    return f"{missed:.1%}, {rate_text(alarms, hours)}"
+    streams = streams_of([system])
+    alarms = sum(point["false_alarms"] for point in points) * len(streams) / len(points)
+    return f"{missed:.1%}, {rate_text(alarms, sum(line['hours'] for line in streams))}"
 
 
 def differences_table(found: Sequence[System], best: System | None, rate: float) -> list[str]:

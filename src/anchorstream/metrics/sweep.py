@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cached_property
 from itertools import pairwise
 
 import numpy as np
@@ -132,7 +133,7 @@ class _Scored:
         """(N,) the highest smoothed posteriors while nothing happens, one for each stretch that fires once."""
         if not len(self.smoothed):
             return np.zeros(0)
-        outside = np.where(self._is_peak(), self.smoothed, 0.0)
+        outside = np.where(self._is_peak, self.smoothed, 0.0)
         for span in self._spans(self.windows.over_s):
             outside[span] = 0.0
         block = max(self.refractory_frames, self.release_frames)
@@ -140,12 +141,13 @@ class _Scored:
 
     def repeat_peaks(self) -> NDArray[np.float64]:
         """(N,) where the smoothed posterior is highest for a second time, or oftener, while an event happens."""
-        is_peak, found = self._is_peak(), [np.zeros(0)]
+        found = [np.zeros(0)]
         for span in self._spans(self.windows.over_s):
-            peaks = self.smoothed[span][is_peak[span]]
+            peaks = self.smoothed[span][self._is_peak[span]]
             found.append(np.sort(peaks)[:-1])
         return np.concatenate(found)
 
+    @cached_property
     def _is_peak(self) -> NDArray[np.bool_]:
         """(T,) whether a frame is no lower than its neighbours; of equal ones in a row the last counts."""
         rises = np.diff(self.smoothed, prepend=-np.inf) >= 0
