@@ -44,7 +44,7 @@ _AXES = {
 }
 _TITLES = {
     "main": "Every loss, trained to the end",
-    "folds": "Onsets again, on recordings that no test has seen",
+    "folds": "Again, on recordings that no test has seen",
     "short": "Every loss, a third of the epochs",
     "short-tuned": "Every loss, a third of the epochs, each tuned on dev",
     "ablation-peak-scale": "Ablation: peak and scale",

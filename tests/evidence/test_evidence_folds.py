@@ -75,7 +75,8 @@ def test_a_seed_has_recordings_of_its_own_under_one_name() -> None:
     assert {(cell.config.seed, cell.config.data) for cell in of} == {
         (seed, f"/somewhere/{seed}/folds-of-data") for seed in range(1, 5)
     }
-    assert len({cell.settings for cell in of}) == len(tree["studies"]["folds"]["losses"])
+    about = tree["studies"]["folds"]
+    assert len({cell.settings for cell in of}) == len(about["losses"]) * len(about["tasks"])
     # What `main` has measured with the same settings is on other recordings.
     main = cells(tree, "main", [1], ["data=/somewhere/data"])
     assert not {cell.settings for cell in of} & {cell.settings for cell in main}
