@@ -4,12 +4,13 @@ import threading
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, numpy_helper
 
 import tiny_model
 from anchorstream.runtime import Detector, ModelError, Session
 from anchorstream.runtime.contract import StateSpec
 from anchorstream.runtime.stepper import Stepper
+from anchorstream.shipped import shipped_names
 
 HOP = tiny_model.HOP_SAMPLES
 
@@ -58,6 +59,100 @@ def test_reset_is_the_start_of_all_streams(session):
 def test_other_shapes_are_refused(session, shape):
     with pytest.raises(ValueError, match=r"expected \(batch|expected 1 streams"):
         Stepper(session).step(np.zeros(shape, np.float32))
+
+
+def joined_model(tmp_path, cut=("minus_two", "end", "axis_2"), shape=(1, 2, HOP), raw=True):
+    """A model whose state is what a ``Slice`` leaves of the frames so far: of its posteriors, the loudest of three."""
+    value = helper.make_tensor_value_info
+
+    def numbers(name, *values):
+        array = np.array(values, dtype=np.int64)
+        return (
+            numpy_helper.from_array(array, name)
+            if raw
+            else helper.make_tensor(name, 7, [len(values)], values)
+        )
+
+    network = helper.make_graph(
+        [
+            helper.make_node("Reshape", ["pcm", "shape"], ["hops"]),
+            helper.make_node("Concat", ["tail", "hops"], ["joined"], axis=2),
+            helper.make_node("MaxPool", ["joined"], ["loudest"], kernel_shape=[3, HOP]),
+            helper.make_node("Squeeze", ["loudest", "axis_1"], ["posteriors"]),
+            helper.make_node("Slice", ["joined", *cut], ["tail_out"]),
+        ],
+        "joined",
+        [
+            value("pcm", TensorProto.FLOAT, ["batch", "samples"]),
+            value("tail", TensorProto.FLOAT, ["batch", *shape]),
+        ],
+        [
+            value("posteriors", TensorProto.FLOAT, ["batch", "frames", 1]),
+            value("tail_out", TensorProto.FLOAT, ["batch", *shape]),
+        ],
+        [
+            numbers("shape", 0, 1, -1, HOP),
+            numbers("axis_1", 1),
+            numbers("axis_2", 2),
+            numbers("minus_two", -2),
+            numbers("minus_three", -3),
+            numbers("minus_one", -1),
+            numbers("end", 2**31 - 1),
+        ],
+    )
+    contract = tiny_model.replace(tiny_model.CONTRACT, states=(StateSpec("tail", shape),))
+    return tiny_model.save(tmp_path / "joined.onnx", network, contract.to_json())
+
+
+def outputs_of_one_stream(session):
+    return session.onnx.for_streams(1)[1]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_single_stream_keeps_its_state_without_a_cut(tmp_path, batch):
+    session = Session.open(joined_model(tmp_path))
+    assert outputs_of_one_stream(session) == {"tail": "joined"}
+    assert session.onnx.for_streams(3) == (session.onnx.session, {"tail": "tail_out"})
+    stepper, state = Stepper(session, batch), session.init_state(batch)
+    for turn, hops in enumerate([2, 1, 1, 5, 1, 3, 9, 2, 1, 8, 7, 6, 4, 10, 1, 2]):
+        pcm = noise(batch, hops, turn)
+        expected, state = session.step(pcm, state)
+        np.testing.assert_array_equal(stepper.step(pcm), expected)
+        np.testing.assert_array_equal(stepper.state["tail"], state["tail"])
+    stepper.reset()
+    first = session.step(pcm, session.init_state(batch))[0]
+    np.testing.assert_array_equal(stepper.step(pcm), first)
+    # Two detectors of a session do not share buffers.
+    np.testing.assert_array_equal(Stepper(session, batch).step(pcm), first)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"cut": ("minus_three", "minus_one", "axis_2")},
+        {"cut": ("minus_three", "end", "axis_2"), "shape": (1, 2, HOP)},
+        {"raw": False},
+    ],
+    ids=["not the end", "more than the state", "numbers in another place"],
+)
+def test_a_state_that_is_cut_otherwise_is_left_as_it_is(tmp_path, other):
+    session = Session.open(joined_model(tmp_path, **other))
+    assert session.onnx.for_streams(1) == (session.onnx.session, {"tail": "tail_out"})
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_models_that_ship_make_no_cut(name):
+    session = Session.open(name)
+    outputs = outputs_of_one_stream(session)
+    assert len(set(outputs.values())) == len(session.contract.states)
+    assert not any(output.endswith("_out") for output in outputs.values())
+    stepper, state = Stepper(session), session.init_state()
+    for turn, hops in enumerate([1, 3, 1, 10, 2]):
+        pcm = 0.3 * np.random.default_rng(turn).standard_normal((1, hops * session.contract.hop_samples))
+        expected, state = session.step(pcm.astype(np.float32), state)
+        np.testing.assert_allclose(stepper.step(pcm.astype(np.float32)), expected, atol=1e-6)
+        for key, values in state.items():
+            np.testing.assert_allclose(stepper.state[key], values, atol=1e-4)
 
 
 def state_of_another_size(tmp_path):

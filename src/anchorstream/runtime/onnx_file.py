@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.runtime.contract import METADATA_KEY, Contract, ContractError, ModelError
+from anchorstream.runtime.onnx_uncut import without_cuts
 from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS, Tensors, first_line, same_names
 
 if TYPE_CHECKING:
@@ -48,6 +50,7 @@ class OnnxFile:
             UnicodeDecodeError
         ) as error:  # of a name, a size or the metadata, when onnxruntime hands it over
             raise ModelError(f"it holds text that is no UTF-8: {error}") from error
+        self._data, self._threads = data, threads
         self._states = [state.name for state in self.contract.states]
         self._outputs = [POSTERIORS, *(f"{name}_out" for name in self._states)]
 
@@ -58,6 +61,23 @@ class OnnxFile:
         except Exception as error:  # as when it is opened
             raise ModelError(f"the model failed while running: {first_line(error)}") from error
         return posteriors, dict(zip(self._states, after, strict=True))
+
+    def for_streams(self, batch: int) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+        """The model for whoever keeps the buffers of some number of streams.
+
+        Returns:
+            The model, and for each state the output that ends with what it is next: of one stream that may be longer,
+            see :func:`anchorstream.runtime.onnx_uncut.without_cuts`.
+        """
+        if batch == 1:
+            return self._uncut
+        return self.session, {name: f"{name}_out" for name in self._states}
+
+    @cached_property
+    def _uncut(self) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+        shapes = {state.name: state.shape for state in self.contract.states}
+        data, outputs = without_cuts(self._data, shapes)
+        return self.session if data is self._data else _session(data, self._threads), outputs
 
 
 def _session(data: bytes, threads: int) -> onnxruntime.InferenceSession:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,6 @@ from anchorstream.runtime.litert_file import LiteRTFile, is_litert
 from anchorstream.runtime.onnx_file import OnnxFile
 from anchorstream.runtime.tensors import MOTION, PCM, Tensors
 from anchorstream.shipped import model_path
-
-if TYPE_CHECKING:
-    import onnxruntime
 
 #: State tensors by name, batch first.
 State = Tensors
@@ -112,9 +109,9 @@ class Session:
         return self._file.kind
 
     @property
-    def onnx(self) -> onnxruntime.InferenceSession | None:
-        """The model in onnxruntime, for whoever keeps its buffers; ``None`` for a model that LiteRT runs."""
-        return self._file.session if isinstance(self._file, OnnxFile) else None
+    def onnx(self) -> OnnxFile | None:
+        """The file, for whoever keeps the buffers of onnxruntime; ``None`` for a model that LiteRT runs."""
+        return self._file if isinstance(self._file, OnnxFile) else None
 
     def init_state(self, batch: int = 1) -> State:
         """The state at the start of a stream: zeros."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -32,9 +33,10 @@ class _Buffers:
 class Stepper:
     """Steps of B streams side by side, as :meth:`Session.step` gives them, with the state kept here.
 
-    onnxruntime reads and writes buffers that stay where they are: two sets of states, which take turns as what
+    onnxruntime reads and writes buffers that stay where they are: two for each state, which take turns as what
     goes in and what comes out, so that nothing is allocated or copied between two steps, and a step that fails has not
-    changed the state. LiteRT has buffers of its own, where the state of a single stream stays, and is copied once; a
+    changed the state. A state lies at the end of its buffer, because a single stream may be given what the state is the
+    end of. LiteRT has buffers of its own, where the state of a single stream stays, and is copied once; a
     step that fails there begins the streams anew. For one thread at a time.
 
     Args:
@@ -43,12 +45,15 @@ class Stepper:
     """
 
     def __init__(self, session: Session, batch: int = 1) -> None:
-        self._session, self._onnx, self.batch = session, session.onnx, batch
-        if batch == 1:
+        self._session, self._onnx, self.batch = session, None, batch
+        if session.onnx is not None:
+            self._onnx, self._outputs = session.onnx.for_streams(batch)
+        elif batch == 1:
             self._session = session.alone()
-        self._states = (session.init_state(batch), session.init_state(batch))
+        self._buffered = self._states = (session.init_state(batch), session.init_state(batch))
         self._turn = 0
-        self._by_hops: dict[int, _Buffers] = {}
+        # By the shape of the samples.
+        self._by_shape: dict[tuple[int, ...], _Buffers] = {}
 
     def reset(self) -> None:
         """Zeros: the start of all streams."""
@@ -75,11 +80,13 @@ class Stepper:
             self._states = (after, after)
             return posteriors
         inputs = self._session.inputs(pcm, motion)
-        buffers = self._buffers(self._onnx, pcm.shape[1] // self._session.contract.hop_samples)
-        for name, values in inputs.items():
-            buffers.inputs[name][...] = values
         try:
+            buffers = self._buffers(self._onnx, pcm.shape)
+            for name, values in inputs.items():
+                buffers.inputs[name][...] = values
             self._onnx.run_with_iobinding(buffers.bindings[self._turn])
+        except ModelError:
+            raise
         except (
             Exception
         ) as error:  # onnxruntime raises classes of its own; a shape that is none of the contract's, too
@@ -87,27 +94,76 @@ class Stepper:
         self._turn = 1 - self._turn
         return buffers.posteriors.copy()
 
-    def _buffers(self, onnx: onnxruntime.InferenceSession, hops: int) -> _Buffers:
-        if hops not in self._by_hops:
-            if len(self._by_hops) == _MOST_LENGTHS:
-                del self._by_hops[next(iter(self._by_hops))]
-            self._by_hops[hops] = self._bound(onnx, hops)
-        return self._by_hops[hops]
+    def _buffers(self, onnx: onnxruntime.InferenceSession, shape: tuple[int, ...]) -> _Buffers:
+        if shape not in self._by_shape:
+            if len(self._by_shape) == _MOST_LENGTHS:
+                del self._by_shape[next(iter(self._by_shape))]
+            self._by_shape[shape] = self._bound(onnx, shape)
+        return self._by_shape[shape]
 
-    def _bound(self, onnx: onnxruntime.InferenceSession, hops: int) -> _Buffers:
+    def _bound(self, onnx: onnxruntime.InferenceSession, shape: tuple[int, ...]) -> _Buffers:
         contract = self._session.contract
-        pcm = np.zeros((self.batch, hops * contract.hop_samples), dtype=np.float32)
-        inputs = self._session.inputs(pcm)
-        posteriors = np.zeros((self.batch, hops, len(contract.labels)), dtype=np.float32)
+        inputs = self._session.inputs(np.zeros(shape, dtype=np.float32))
+        frames = shape[1] // contract.hop_samples
+        posteriors = np.zeros((self.batch, frames, len(contract.labels)), dtype=np.float32)
+        shapes = self._shapes_after(onnx, inputs)
+        self._make_room(shapes)
         bindings = []
-        for before, after in (self._states, self._states[::-1]):
+        for turn in (0, 1):
             binding = onnx.io_binding()
-            for name, values in {**inputs, **before}.items():
+            for name, values in {**inputs, **self._states[turn]}.items():
                 binding.bind_ortvalue_input(name, _shared(values))
-            for name, values in {POSTERIORS: posteriors, **{f"{n}_out": v for n, v in after.items()}}.items():
-                binding.bind_ortvalue_output(name, _shared(values))
+            binding.bind_ortvalue_output(POSTERIORS, _shared(posteriors))
+            for name, shape in shapes.items():
+                values = _end(self._buffered[1 - turn][name], shape)
+                binding.bind_ortvalue_output(self._outputs[name], _shared(values))
             bindings.append(binding)
         return _Buffers(inputs, posteriors, (bindings[0], bindings[1]))
+
+    def _shapes_after(self, onnx: onnxruntime.InferenceSession, inputs: State) -> dict[str, tuple[int, ...]]:
+        """The shape of what each state is the end of, after a step of ``inputs``."""
+        shapes = {name: values.shape for name, values in self.state.items()}
+        longer = [name for name in shapes if self._outputs[name] != f"{name}_out"]
+        if longer:
+            # No declaration says how they grow with the hops of a call.
+            found = onnx.run(
+                [self._outputs[name] for name in longer], {**inputs, **self._session.init_state()}
+            )
+            shapes |= {name: values.shape for name, values in zip(longer, found, strict=True)}
+        return shapes
+
+    def _make_room(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        """Makes the buffers large enough for ``shapes``; what was bound to smaller ones is forgotten."""
+        sizes = {
+            name: tuple(max(pair) for pair in zip(shapes[name], buffer.shape, strict=True))
+            for name, buffer in self._buffered[0].items()
+        }
+        if all(buffer.shape == sizes[name] for name, buffer in self._buffered[0].items()):
+            return
+        old, self._by_shape = self._states, {}
+        self._buffered = _zeros(sizes), _zeros(sizes)
+        self._states = self._ends(0, old), self._ends(1, old)
+        for name, values in old[self._turn].items():
+            self.state[name][...] = values
+
+    def _ends(self, turn: int, states: tuple[State, State]) -> State:
+        return {name: _end(self._buffered[turn][name], values.shape) for name, values in states[turn].items()}
+
+
+def _zeros(shapes: Mapping[str, tuple[int, ...]]) -> State:
+    return {name: np.zeros(shape, dtype=np.float32) for name, shape in shapes.items()}
+
+
+def _end(buffer: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The end of a buffer along the axis in which it is longer: the same memory, in one piece.
+
+    Raises:
+        ModelError: if it is in several.
+    """
+    end = buffer[tuple(slice(size - wanted, None) for size, wanted in zip(buffer.shape, shape, strict=True))]
+    if not end.flags.c_contiguous or end.shape != shape:
+        raise ModelError(f"a state ends what has shape {shape}, which none of {buffer.shape} is")
+    return end
 
 
 def _shared(values: NDArray[np.float32]) -> Any:  # noqa: ANN401 - onnxruntime has no types
