@@ -143,15 +143,17 @@ def rank_correlation(
 ) -> tuple[float, float]:
     """How a number of each training goes with what it misses, within a loss: Spearman's correlation, and its p-value.
 
-    Of both, the mean over the seeds of a system is taken away first.
+    Of both, the mean over the seeds of a system is taken away first, and each mean takes a degree of freedom.
     """
     numbers, misses = [], []
     for system in of:
         own, missed = np.array([line[name] for line in system.lines]), system.shares(rate, "misses")
         numbers.append(own - own.mean())
         misses.append(missed - missed.mean())
-    found = stats.spearmanr(np.concatenate(numbers), np.concatenate(misses))
-    return float(found.statistic), float(found.pvalue)
+    correlation = float(stats.spearmanr(np.concatenate(numbers), np.concatenate(misses)).statistic)
+    freedom = sum(len(one) for one in numbers) - len(numbers) - 1
+    student = correlation * math.sqrt(freedom / max(1 - correlation**2, 1e-12))
+    return correlation, float(2 * stats.t.sf(abs(student), freedom))
 
 
 def seeds_needed(spread: float, difference: float, most: int = 999) -> int | None:

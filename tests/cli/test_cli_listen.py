@@ -52,8 +52,27 @@ def test_rate_and_channels_of_the_samples(cli, model_path, stdin):
 
 
 def test_a_threshold_takes_the_place_of_the_models(cli, model_path, stdin):
-    stdin(raw([0.2]).tobytes())
-    assert cli("listen", model_path, "--stdin", "--threshold", "1.5").out == ""
+    # It fires on the way up, the lower it is the sooner.
+    for threshold, time in (("0.6", "0.21 s"), ("0.7", "0.22 s")):
+        stdin(raw([0.2]).tobytes())
+        assert time in cli("listen", model_path, "--stdin", "--threshold", threshold).out
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--rate", 44_100], "--rate and --channels go with --stdin"),
+        (["--channels", 2], "--rate and --channels go with --stdin"),
+        (["--stdin", "--device", 1], "--device is a microphone"),
+        (["--stdin", "--before", 1], "go with --save-clips DIR"),
+        (["--stdin", "--threshold", 80], "a posterior from 0 to 1"),
+    ],
+)
+def test_options_of_something_else_are_refused(cli, model_path, stdin, options, said):
+    stdin(b"")
+    result = cli("listen", model_path, *options)
+    assert result.code == 2
+    assert said in result.err
 
 
 @pytest.mark.parametrize("tail", [b"", b"\1"])

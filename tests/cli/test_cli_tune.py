@@ -67,6 +67,13 @@ def test_a_killed_search_goes_on_without_a_test_split_and_a_comparison_takes_wha
     assert Path(found["report"]).is_file()
     assert (out / "importance.png").is_file()
 
+    # Another loss, with fewer trials and another number of further seeds, leaves those as they are.
+    later = [*words, "--json", "--losses", "focal", "--trials", "1", "--confirm", "0"]
+    assert main(later) == 0
+    joined = json.loads(capsys.readouterr().out)["losses"]
+    assert {loss: joined[loss] for loss in ("ce", "sal")} == found["losses"]
+    assert joined["focal"]["trials"] == 1
+
     # Nobody could have been heard on test: there is no one.
     compared = tmp_path / "compared"
     compare = ["compare", *recipe, "--seeds", "1", "--hours", "0.03", "--jobs", "1", "--out", str(compared)]

@@ -193,3 +193,12 @@ def test_the_real_recordings_load_without_a_loss(real_data):
     assert all(
         0 <= clip.start_s < clip.end_s <= clip.duration_s for clip in corpus.clips if clip.kind != "noise"
     )
+
+
+def test_files_left_out_and_few_recordings_are_remarked_on(own_folder):
+    audit = load_corpus(own_folder, keywords=("computer",)).audit
+    (left_out,) = [remark for remark in audit.remarks if "left out" in remark]
+    assert left_out.startswith("4 file(s) left out: ")
+    assert "positive/text.wav: " in left_out
+    assert any(note.startswith("test has 1 recording(s) of keywords") for note in audit.notes)
+    assert audit.remarks[:-1] == list(audit.notes)

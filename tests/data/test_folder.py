@@ -2,6 +2,7 @@
 
 import sys
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -80,7 +81,21 @@ def test_hidden_files_are_passed_over_and_other_files_named(tmp_path):
     assert {item.path for item in scan.ignored} == {"positive/notes.txt", "noise/song.m4a"}
 
 
-@pytest.mark.parametrize("paths", [(), ("negative/1.wav",), ("positive/notes.txt",)])
+@pytest.mark.parametrize("any_speech", [False, True])
+def test_recordings_of_another_format_or_in_another_place_are_named(tmp_path, any_speech):
+    with pytest.raises(FolderError, match=r"2 file\(s\) there are \.m4a, none of .*ffmpeg -i"):
+        scan_folder(touch(tmp_path / "phone", "positive/1.m4a", "positive/2.m4a"), any_speech=any_speech)
+    with pytest.raises(FolderError, match=r"1 lie in .*loose itself, such as 1\.wav; expected positive/"):
+        scan_folder(touch(tmp_path / "loose", "1.wav"), any_speech=any_speech)
+
+
+def test_a_folder_that_is_not_there_is_named_with_where_it_was_sought(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(FolderError, match=rf"mine: there is no such folder in {tmp_path};"):
+        scan_folder(Path("mine"))
+
+
+@pytest.mark.parametrize("paths", [(), ("negative/1.wav",)])
 def test_without_a_positive_recording_it_says_what_is_expected(tmp_path, paths):
     with pytest.raises(FolderError, match=r"no sound file in .*positive; expected positive/ with"):
         scan_folder(touch(tmp_path, *paths))

@@ -18,6 +18,14 @@ def test_the_shipped_recipe_loads_and_overrides_reach_it() -> None:
     assert config.mix.snr_db == (5.0, 5.0)
 
 
+def test_a_network_may_be_named_alone() -> None:
+    config = load_config("keyword", ["model=gru"])
+    assert config.model.name == "gru"
+    assert config == load_config("keyword", ["model={name: gru}"])
+    with pytest.raises(ConfigError, match=r"model\.name: unknown model 'grru' \(did you mean 'gru'\?\)"):
+        load_config("keyword", ["model=grru"])
+
+
 def test_words_are_words_and_numbers_numbers() -> None:
     config = load_config(
         "keyword",

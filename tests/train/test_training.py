@@ -41,7 +41,7 @@ def wait_for_epochs(folder: Path, epochs: int, process: "subprocess.Popen[bytes]
 
 
 @pytest.mark.slow
-def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path) -> None:
+def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path, capsys) -> None:
     config = small("optimiser.epochs=8")
     run = train(config, tmp_path / "run")
     assert run.finished
@@ -54,6 +54,15 @@ def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path) -> N
     assert run.model().labels == ("rising",)
     audit = json.loads((run.folder / "data.json").read_text())
     assert audit
+    said = capsys.readouterr().err.splitlines()
+    assert [line.partition(":")[0] for line in said if line.startswith("epoch")] == [
+        f"epoch {number} of 8" for number in range(1, 9)
+    ]
+    best = rows[run.summary["best_epoch"]]
+    expected = f"loss {best['train_loss']:.4f}, miss rate on dev {best['dev_miss_rate']:.1%}"
+    assert f"epoch {run.summary['best_epoch'] + 1} of 8: {expected}" in said
+    # What is amiss with the data is told before the epochs, not after them.
+    assert all(f"note: {note}" in said[: said.index(f"note: {note}") + 1] for note in audit["notes"])
     logs = run.folder / "logs" / "attempt_0"
     assert (logs / "metrics.csv").read_text().count("\n") >= 8
     assert list(logs.glob("events.out.tfevents.*"))
@@ -147,7 +156,7 @@ def test_two_processes_train_what_one_does(small, tmp_path) -> None:
 def test_a_folder_of_another_configuration_is_not_overwritten(small, tmp_path) -> None:
     run = train(small("optimiser.epochs=1"), tmp_path / "run")
     before = (run.folder / WEIGHTS).read_bytes()
-    with pytest.raises(ConfigError, match="another configuration"):
+    with pytest.raises(ConfigError, match=r"another configuration \(.* is .* there and .* here"):
         train(small("optimiser.epochs=2"), run.folder)
     assert train(small("optimiser.epochs=1"), run.folder).summary == run.summary
     assert (run.folder / WEIGHTS).read_bytes() == before

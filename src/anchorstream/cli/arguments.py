@@ -19,6 +19,9 @@ MODEL_HELP = (
 )
 MODELS_HELP = "files that `anchorstream export` wrote, or names of models that ship (`anchorstream models`)"
 
+# Of a clip, around a detection.
+_BEFORE_S, _AFTER_S = 2.0, 1.0
+
 
 def model_file(text: str) -> Path:
     """A model file or the name of a model that ships, for ``type=`` of an argument; the value is a path."""
@@ -67,7 +70,15 @@ def _whole(text: str, least: int) -> int:
 
 
 def threshold(text: str) -> float:
-    """A threshold of posteriors, for ``type=`` of an argument: above 1 nothing fires."""
+    """A threshold of posteriors, for ``type=`` of an argument."""
+    value = positive(text)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"expected a posterior from 0 to 1, such as 0.8, got {text!r}")
+    return value
+
+
+def positive(text: str) -> float:
+    """A finite number above 0, for ``type=`` of an argument."""
     try:
         value = float(text)
     except ValueError:
@@ -98,7 +109,7 @@ def hours(text: str) -> float:
 
 def milliseconds(text: str) -> float:
     """A positive number of milliseconds, for ``type=`` of an argument; the value is in seconds."""
-    return threshold(text) / 1000
+    return positive(text) / 1000
 
 
 def seconds(text: str) -> float:
@@ -111,6 +122,7 @@ def seconds(text: str) -> float:
 
 def add_sinks(parser: argparse.ArgumentParser) -> None:
     """Declares what may be done with each detection, besides printing it."""
+    parser.set_defaults(wrong_usage=parser.error)
     parser.add_argument(
         "--exec",
         metavar="COMMAND",
@@ -120,10 +132,10 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
         "--save-clips", type=Path, metavar="DIR", help="write the sound around each detection into DIR"
     )
     parser.add_argument(
-        "--before", type=seconds, default=2.0, metavar="S", help="seconds of a clip before (default: 2)"
+        "--before", type=seconds, metavar="S", help=f"seconds of a clip before (default: {_BEFORE_S:g})"
     )
     parser.add_argument(
-        "--after", type=seconds, default=1.0, metavar="S", help="seconds of a clip after (default: 1)"
+        "--after", type=seconds, metavar="S", help=f"seconds of a clip after (default: {_AFTER_S:g})"
     )
 
 
@@ -140,6 +152,12 @@ def command(args: argparse.Namespace, *, wait: bool = False) -> RunCommand | Non
         raise
 
 
+def check_sinks(args: argparse.Namespace) -> None:
+    """Ends with wrong usage where something goes with a sink that was not asked for."""
+    if args.save_clips is None and (args.before, args.after) != (None, None):
+        args.wrong_usage("--before and --after are lengths of clips, which go with --save-clips DIR")
+
+
 def save_clips(
     args: argparse.Namespace, sample_rate_hz: int, name: str, *, wait: bool = False
 ) -> AbstractContextManager[SaveClips | None]:
@@ -151,8 +169,8 @@ def save_clips(
     return SaveClips(
         args.save_clips,
         sample_rate_hz=sample_rate_hz,
-        before_s=args.before,
-        after_s=args.after,
+        before_s=_BEFORE_S if args.before is None else args.before,
+        after_s=_AFTER_S if args.after is None else args.after,
         name=name,
         wait=wait,
     )

@@ -18,6 +18,7 @@ from anchorstream.cli.arguments import (
     MODEL_HELP,
     add_sinks,
     check_motion,
+    check_sinks,
     command,
     model_file,
     number,
@@ -67,7 +68,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="seconds from the start of the audio to the first reading (default: 0)",
     )
     add_sinks(parser)
-    parser.set_defaults(wrong_usage=parser.error)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -77,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
     paths = _audio_files(args.files)
     if args.motion is not None and len(paths) != 1:
         args.wrong_usage(f"--motion goes with one audio file, got {len(paths)}")
+    check_sinks(args)
     runner = command(args, wait=True)
     session = Session.open(args.model)
     check_motion(session, args.model, args.motion)

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from anchorstream.cli.arguments import milliseconds, threshold
+from anchorstream.cli.arguments import milliseconds, positive
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
@@ -50,7 +50,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--target-fa-per-hour",
         "--false-alarms-per-hour",
-        type=threshold,
+        type=positive,
         metavar="R",
         help="the file's threshold keeps to so many false alarms per hour on dev (default: the task's own, see "
         "docs/tasks.md); one that training did not note scores dev once more, which takes the recordings",

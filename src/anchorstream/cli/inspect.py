@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from pathlib import Path
 
 from anchorstream.cli.progress import loading_bar
 
 EXAMPLE = """\
 examples:
-  anchorstream inspect keyword data=my_recordings task.keywords=[computer]
+  anchorstream inspect keyword data=my_recordings "task.keywords=[computer]"
   anchorstream inspect trigger data=my_recordings
   anchorstream inspect my_recipe.yaml loss=safl --streams 12 --out look
 
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or the name of a shipped recipe")
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides, such as seed=2 loss=ce")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", default=[], help="overrides, such as seed=2 loss=ce"
+    )
     parser.add_argument("--streams", type=int, default=4, metavar="N", help="how many (default: 4)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where the pictures go (default: runs/RECIPE-inspect)"
@@ -44,6 +47,8 @@ def run(args: argparse.Namespace) -> int:
     folder = args.out or Path("runs") / f"{recipe}-inspect"
     with loading_bar("reading the recordings") as progress:
         corpus = corpus_of(config, progress)
+    for remark in corpus.audit.remarks:
+        print(f"note: {remark}", file=sys.stderr)
     streams = inspected_streams(config, corpus, args.streams)
     with loading_bar("drawing") as progress:
         page = write_inspection(folder, f"{recipe}, {config.loss}, seed {config.seed}", streams, progress)

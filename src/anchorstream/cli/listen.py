@@ -17,6 +17,7 @@ from anchorstream.cli.arguments import (
     MODELS_HELP,
     add_sinks,
     check_motion,
+    check_sinks,
     command,
     model_file,
     positive_int,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
     Motion = tuple[NDArray[np.float64], NDArray[np.float64]]
 
+_STDIN_RATE_HZ = 16_000
+
 EXAMPLE = """\
 examples:
   anchorstream listen computer
@@ -66,11 +69,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--stdin", action="store_true", help="raw signed 16-bit little-endian samples from stdin"
     )
     parser.add_argument(
-        "--rate", type=positive_int, default=16_000, metavar="HZ", help="rate of --stdin (default: 16000)"
+        "--rate", type=positive_int, metavar="HZ", help=f"rate of --stdin (default: {_STDIN_RATE_HZ})"
     )
-    parser.add_argument(
-        "--channels", type=positive_int, default=1, metavar="N", help="channels of --stdin (default: 1)"
-    )
+    parser.add_argument("--channels", type=positive_int, metavar="N", help="channels of --stdin (default: 1)")
     parser.add_argument(
         "--motion",
         type=Path,
@@ -88,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
     """Listens until the source ends or Ctrl-C."""
     from anchorstream.runtime import Session
 
+    check_sinks(args)
+    _check_source(args)
     runner = command(args)
     sessions = [Session.open(path) for path in args.models]
     pipe = _motion_pipe(args, sessions)
@@ -298,6 +301,14 @@ class _ListDevices(argparse.Action):
         parser.exit()
 
 
+def _check_source(args: argparse.Namespace) -> None:
+    """Refuses options of another source: who forgets ``--stdin`` would be listened to at the microphone."""
+    if args.stdin and args.device is not None:
+        args.wrong_usage("--device is a microphone, and --stdin is none; give one of them")
+    if not args.stdin and (args.rate is not None or args.channels is not None):
+        args.wrong_usage("--rate and --channels go with --stdin; a microphone is opened at the model's rate")
+
+
 def _source(args: argparse.Namespace, session: Session) -> AbstractContextManager[Source]:
     from anchorstream.runtime import SourceError, microphone, raw_pcm
 
@@ -306,6 +317,8 @@ def _source(args: argparse.Namespace, session: Session) -> AbstractContextManage
             raise SourceError(
                 "standard input is closed: expected raw samples, such as from `arecord -t raw |`"
             )
-        return nullcontext(raw_pcm(sys.stdin.buffer, sample_rate_hz=args.rate, channels=args.channels))
+        return nullcontext(
+            raw_pcm(sys.stdin.buffer, sample_rate_hz=args.rate or _STDIN_RATE_HZ, channels=args.channels or 1)
+        )
     device = int(args.device) if args.device and args.device.isdigit() else args.device
     return microphone(sample_rate_hz=session.contract.sample_rate_hz, device=device)

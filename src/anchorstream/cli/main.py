@@ -40,7 +40,7 @@ COMMANDS = {
 _EXAMPLE = """\
 examples:
   anchorstream demo
-  anchorstream train keyword data=my_recordings task.keywords=[computer]
+  anchorstream train keyword data=my_recordings "task.keywords=[computer]"
   anchorstream COMMAND --help"""
 
 # The extra of pyproject.toml that holds what a command needs; `train` has that of the others.

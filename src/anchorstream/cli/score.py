@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import milliseconds, number, threshold
+from anchorstream.cli.arguments import milliseconds, number, positive
 
 if TYPE_CHECKING:
     from anchorstream.metrics import Curve, Event, MatchWindow, OperatingPoint
@@ -86,13 +86,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     decoder.add_argument("--release", type=number, metavar="X", help="share of the threshold (default: 1)")
     decoder.add_argument("--release-s", type=number, metavar="S", help="hang-over (default: 0)")
     decoder.add_argument(
-        "--threshold", type=threshold, metavar="X", help="one chosen elsewhere, scored besides"
+        "--threshold", type=positive, metavar="X", help="one chosen elsewhere, scored besides"
     )
     parser.add_argument(
         "--rates", type=_rates, metavar="R,R,..", help="false alarms per hour (default: 0.1,0.5,1,5)"
     )
     parser.add_argument(
-        "--target-fa-per-hour", type=threshold, metavar="R", help="whose threshold is named (default: 1)"
+        "--target-fa-per-hour", type=positive, metavar="R", help="whose threshold is named (default: 1)"
     )
     parser.add_argument(
         "--max-latency-ms",

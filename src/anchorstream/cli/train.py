@@ -6,7 +6,6 @@ import argparse
 import json
 import os
 import shlex
-import sys
 from pathlib import Path
 
 from anchorstream.cli.arguments import add_recipe
@@ -15,7 +14,7 @@ from anchorstream.cli.progress import loading_bar
 
 EXAMPLE = """\
 examples:
-  anchorstream train keyword data=my_recordings task.keywords=[computer]
+  anchorstream train keyword data=my_recordings "task.keywords=[computer]"
   anchorstream train onset data=my_recordings
   anchorstream train trigger data=my_recordings motion_data.folder=my_wrists
   anchorstream train keyword data=my_recordings "task.keywords=[lights on]" model.name=mixednet --from computer
@@ -29,7 +28,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     add_recipe(parser)
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides, such as seed=2 loss=ce")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", default=[], help="overrides, such as seed=2 loss=ce"
+    )
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE-LOSS-seedN)"
     )
@@ -52,7 +53,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Trains, and says what came of it."""
     from anchorstream.train.recipe import load_config
-    from anchorstream.train.run import DATA_FILE
     from anchorstream.train.training import train
 
     overrides = list(args.overrides)
@@ -75,7 +75,5 @@ def run(args: argparse.Namespace) -> int:
         )
         best = f"epoch {summary['best_epoch'] + 1} of {summary['epochs']}"
         print(f"best on dev: {best}, miss rate {summary['dev_miss_rate']:.1%} (mean over false-alarm rates)")
-        for note in json.loads((folder / DATA_FILE).read_text(encoding="utf-8"))["notes"]:
-            print(f"note: {note}", file=sys.stderr)
         print(f"next: {called()} evaluate {shlex.quote(str(folder))}")
     return 0

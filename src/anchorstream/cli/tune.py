@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 EXAMPLE = """\
 examples:
-  anchorstream tune keyword data=my_recordings task.keywords=[computer] --loss safl
+  anchorstream tune keyword data=my_recordings "task.keywords=[computer]" --loss safl
   anchorstream tune keyword data=my_recordings --losses ce,focal,sal,safl --trials 30 --out runs/tuned
   anchorstream compare keyword data=my_recordings --losses ce,focal,sal,safl --tuned runs/tuned
 
@@ -35,7 +35,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     add_recipe(parser)
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe"
+    )
     parser.add_argument(
         "--losses", "--loss", type=names, default="", metavar="A,B,...", help="default: the recipe's"
     )
@@ -115,22 +117,30 @@ def run(args: argparse.Namespace) -> int:
                 cached=not args.no_cache,
                 progress=progress,
             )
-    found = [result_of(study, args.trials, args.seeds, out, args.confirm) for study in studies if study.told]
+    for study in asked:
+        study.end(args.trials, args.confirm)
+    # A loss of an earlier call keeps what it came to there.
+    found = {
+        study: result_of(study, trials, args.seeds, out, further)
+        for study in studies
+        if study.told
+        for trials, further in [study.ended]
+    }
     page = write_tuned(
         out,
         subject.config,
-        found,
+        list(found.values()),
         {
             "command": shlex.join(["anchorstream", *sys.argv[1:]]),
             "data": subject.config.data,
             "network": subject.config.model.name,
             "dev": f"{subject.config.dev.hours:g} h, noise at {subject.config.dev.snr_db:g} dB",
-            "trials": {one.loss: len(one.tried) for one in found},
+            "trials": {one.loss: len(one.tried) for one in found.values()},
             "seeds": args.seeds,
-            "further seeds of finalists": args.confirm,
+            "further seeds of finalists": {study.loss: study.ended[1] for study in found},
         },
     )
-    _print(found, args, out, page)
+    _print(list(found.values()), args, out, page)
     return 0
 
 

@@ -132,6 +132,16 @@ class LossStudy:
         """What came of a point."""
         self._study.tell(point.number, value)
 
+    @property
+    def ended(self) -> tuple[int, int]:
+        """Trials, and further seeds of finalists, of its last search that ended; before one, all trials and none."""
+        trials, further = self._study.user_attrs.get("ended", (len(self.told), 0))
+        return trials, further
+
+    def end(self, trials: int, further: int) -> None:
+        """The search has come to its end, which is what it came to until it is taken up and ends again."""
+        self._study.set_user_attr("ended", [trials, further])
+
     def _ask(self) -> Point:
         drawn = self._study.get_trials(deepcopy=False, states=(TrialState.COMPLETE, TrialState.RUNNING))
         study = self._opened(len(drawn))

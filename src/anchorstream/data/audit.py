@@ -11,6 +11,9 @@ from anchorstream.data.clip import KINDS, SPLITS, Clip, Kind, Split
 #: What marks, among a clip's doubts, those of the endpointer.
 UNSURE = "endpointer: "
 
+# Of files that were left out, those that a message names.
+_NAMED = 5
+
 
 @dataclass(frozen=True, slots=True)
 class Tally:
@@ -65,6 +68,16 @@ class DataAudit:
     stereo: int = 0
     clipped: int = 0
     notes: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> list[str]:
+        """What somebody should know before a training is paid for: the notes, and which files were left out."""
+        first = "; ".join(f"{one.path}: {one.reason}" for one in self.skipped[:_NAMED])
+        further = len(self.skipped) - _NAMED
+        left_out = (
+            f"{len(self.skipped)} file(s) left out: {first}{f'; and {further} more' if further > 0 else ''}"
+        )
+        return [*self.notes, *([left_out] if self.skipped else [])]
 
     def to_dict(self) -> dict[str, Any]:
         """As lists, dictionaries, strings and numbers, ready for JSON."""

@@ -20,6 +20,9 @@ from anchorstream.data.motion import MotionBackground
 # Labels belong to a file of the length that the manifest gives; another length means another file.
 _SAME_DURATION_S = 0.05
 
+# With fewer recordings, a threshold or a figure is about those who happened to be recorded.
+_FEW = 10
+
 Progress = Callable[[int, int], None]
 
 
@@ -208,3 +211,6 @@ def _lacking(clips: Sequence[Clip]) -> Iterator[str]:
             yield f"{split} has no other speech: false alarms on speech are not measured there"
         if "keyword" in there and "noise" in everywhere - there:
             yield f"{split} has no noise: synthetic noise stands in"
+        heard = sum(clip.split == split and clip.kind == "keyword" for clip in clips)
+        if split != "train" and 0 < heard < _FEW:
+            yield f"{split} has {heard} recording(s) of keywords: what is chosen or measured there is mostly chance"

@@ -65,7 +65,8 @@ def scan_folder(
             ``negative/`` holds none either.
     """
     if not folder.is_dir():
-        raise FolderError(f"{folder}: there is no such folder; {_expected()}")
+        where = "" if folder.is_absolute() else f" in {Path.cwd()}"
+        raise FolderError(f"{folder}: there is no such folder{where}; {_expected()}")
     recordings, ignored = [], []
     for name, kind in _KIND_OF_FOLDER.items():
         for path in _files(folder / name):
@@ -78,9 +79,9 @@ def scan_folder(
             recordings.append(_recording(relative, kind, keyword))
     kinds = {recording.kind for recording in recordings}
     if any_speech and not kinds - {"noise"}:
-        raise FolderError(f"{folder}: no sound file in positive/ or negative/; {_expected()}")
+        raise FolderError(f"{folder}: no sound file in positive/ or negative/; {_instead(folder, ignored)}")
     if not any_speech and "keyword" not in kinds:
-        raise FolderError(f"{folder}: no sound file in {folder / 'positive'}; {_expected()}")
+        raise FolderError(f"{folder}: no sound file in {folder / 'positive'}; {_instead(folder, ignored)}")
     recordings, notes = _forget_too_few_speakers(recordings)
     if not any_speech and "speech" not in kinds:
         notes.append("negative/ holds nothing: no other speech, so false alarms on speech are not measured")
@@ -92,6 +93,19 @@ def scan_folder(
         tuple(ignored),
         tuple(notes),
     )
+
+
+def _instead(folder: Path, ignored: Sequence[Skipped]) -> str:
+    """What is there where recordings were expected, and what to do about it."""
+    if ignored:
+        endings = sorted({Path(one.path).suffix or "without an ending" for one in ignored})
+        return (
+            f"{len(ignored)} file(s) there are {', '.join(endings)}, none of {' '.join(AUDIO_ENDINGS)}; convert them, "
+            "for instance with: ffmpeg -i a.m4a a.wav"
+        )
+    if loose := [path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in AUDIO_ENDINGS]:
+        return f"{len(loose)} lie in {folder} itself, such as {loose[0]}; {_expected()}"
+    return _expected()
 
 
 def _files(folder: Path) -> list[Path]:

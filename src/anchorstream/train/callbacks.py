@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Callable
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
@@ -56,6 +57,26 @@ class DevScore(pl.Callback):
         pl_module.log("dev_miss_rate", miss_rate, prog_bar=True)
         pl_module.log("dev_cross_entropy", cross_entropy)
         pl_module.log("dev_score", miss_rate + _TIE_BREAK * min(cross_entropy, 1.0))
+
+
+class EpochLines(pl.Callback):
+    """Says a line for each epoch, where there is no terminal for a bar; it comes behind :class:`DevScore`."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self._say = say
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """What the bar would show."""
+        measured = trainer.callback_metrics
+        values = [
+            f"{said} {float(measured[name]):{form}}"
+            for name, said, form in (
+                ("train_loss", "loss", ".4f"),
+                ("dev_miss_rate", "miss rate on dev", ".1%"),
+            )
+            if name in measured
+        ]
+        self._say(f"epoch {trainer.current_epoch + 1} of {trainer.max_epochs}: {', '.join(values)}")
 
 
 class ProgressFile(pl.Callback):

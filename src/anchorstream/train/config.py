@@ -131,6 +131,12 @@ class Config(_Section):
     )
     seed: int = Field(default=1, ge=0)
 
+    @field_validator("model", mode="before")
+    @classmethod
+    def _by_name(cls, model: object) -> object:
+        """``model=gru`` is that network with its own options."""
+        return {"name": model} if isinstance(model, str) else model
+
     @field_validator("loss")
     @classmethod
     def _known_loss(cls, name: str) -> str:

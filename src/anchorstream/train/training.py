@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 import warnings
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -24,7 +25,7 @@ from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.averaging import AveragedWeights
 from anchorstream.train.cached_streams import cached_streams, labels_apart
-from anchorstream.train.callbacks import DevScore, ProgressFile, read_progress
+from anchorstream.train.callbacks import DevScore, EpochLines, ProgressFile, read_progress
 from anchorstream.train.config import Config
 from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
@@ -44,6 +45,9 @@ from anchorstream.train.run import (
 from anchorstream.train.scoring import FeatureStreams, curves, mean_frontier_area
 from anchorstream.train.start import Start, begin_with, read_start, write_start
 from anchorstream.train.streams import Batch, EpochSampler, TrainingStreams, training_loader
+
+# Of two configurations, as many as fit into a message.
+_MOST_DIFFERENCES = 4
 
 
 def train(
@@ -90,6 +94,8 @@ def train(
     ]
     audit = replace(corpus.audit, skipped=(*corpus.audit.skipped, *too_long))
     write_beside(folder / DATA_FILE, json.dumps(audit.to_dict(), indent=1))
+    for remark in audit.remarks:
+        _say(f"note: {remark}")
     streams = TrainingStreams(mixer, config.task, detector, config.optimiser.state_reset)
     with torch.no_grad():
         sample = default_collate([streams[index] for index in range(32)])
@@ -125,12 +131,30 @@ def _claim(folder: Path, config: Config) -> None:
     known = folder / CONFIG_FILE
     begun = (folder / CHECKPOINT_FOLDER).is_dir() or (folder / SUMMARY_FILE).is_file()
     if known.is_file() and begun:
-        if load_config(known) != config:
+        there = load_config(known)
+        if there != config:
             raise ConfigError(
-                f"{folder} holds a run of another configuration ({known}); choose another --out, or remove that folder"
+                f"{folder} holds a run of another configuration ({_differences(there, config)}); choose another --out, "
+                "or remove that folder"
             )
     else:
         write_beside(known, config.to_yaml())
+
+
+def _differences(there: Config, here: Config) -> str:
+    """The keys in which two configurations differ, with their values."""
+    old, new = (dict(_flat(one.model_dump(mode="json"))) for one in (there, here))
+    keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+    named = [f"{key} is {old.get(key)} there and {new.get(key)} here" for key in keys[:_MOST_DIFFERENCES]]
+    return "; ".join(named) + ("; ..." if len(keys) > len(named) else "")
+
+
+def _flat(tree: dict[str, Any], before: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _flat(value, f"{before}{key}.")
+        else:
+            yield f"{before}{key}", value
 
 
 def _start(config: Config, folder: Path) -> Start | None:
@@ -141,7 +165,7 @@ def _start(config: Config, folder: Path) -> Start | None:
     if start is None:
         start = begin_with(untrained_detector(config), config.start_from)
         write_start(folder, start)
-    print(f"training goes on from {start}", file=sys.stderr)
+    _say(f"training goes on from {start}")
     return start
 
 
@@ -149,6 +173,12 @@ def _resumed_from(folder: Path) -> Path | None:
     """The checkpoint of an interrupted run, if it got that far."""
     last = folder / CHECKPOINT_FOLDER / "last.ckpt"
     return last if last.is_file() else None
+
+
+def _say(text: str) -> None:
+    """Tells whoever waits; one of the processes of a distributed training speaks for all."""
+    if int(os.environ.get("LOCAL_RANK", 0)) == 0:
+        print(text, file=sys.stderr)
 
 
 class _Checkpoint(ModelCheckpoint):
@@ -206,10 +236,12 @@ def _fit(
         if settings.weight_average
         else None
     )
+    interactive = sys.stderr.isatty()
     callbacks: list[pl.Callback] = [
         *([average] if average else []),
         DevScore(config.task, dev, average),
         ProgressFile(folder),
+        *([] if interactive else [EpochLines(_say)]),
         best,
         last,
     ]
@@ -217,7 +249,6 @@ def _fit(
         callbacks.append(
             EarlyStopping("dev_score", patience=settings.patience, check_on_train_epoch_end=True)
         )
-    interactive = sys.stderr.isatty()
     if interactive:
         callbacks.append(RichProgressBar(console_kwargs={"stderr": True}))
     attempt = f"attempt_{sum(1 for _ in (folder / 'logs').glob('attempt_*'))}"
@@ -249,6 +280,9 @@ def _fit(
         )
         resumed_from = _resumed_from(folder)
         _check_readable(resumed_from)
+        if resumed_from is not None:
+            epochs = len(read_progress(folder)["epochs"])
+            _say(f"goes on after epoch {epochs} of {settings.epochs}")
         try:
             trainer.fit(module, loader, ckpt_path=resumed_from, weights_only=True)
         except SystemExit as stop:
