@@ -222,6 +222,8 @@ def test_settings_round_trip_and_keep_a_copy():
         ({"threshold": {}}, ValueError, "at least one label"),
         ({"threshold": {"a": -1}}, ValueError, r"threshold\['a'\]"),
         ({"threshold": math.nan}, ValueError, "finite"),
+        ({"threshold": 10**400}, ValueError, "threshold must be finite, got inf"),
+        ({"threshold": {"yes": -(10**5000)}}, ValueError, "finite"),
         ({"threshold": "0.5"}, TypeError, "must be a number"),
         ({"smoothing_s": -0.1}, ValueError, "smoothing_s"),
         ({"refractory_s": -0.1}, ValueError, "refractory_s"),

@@ -5,12 +5,15 @@ import gc
 import json
 import sys
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
 from anchorstream.decode import DecoderSettings
+from anchorstream.features.logmel import LogMelSettings
+from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.presets import PRESETS
 from anchorstream.runtime import ContractError, Detector, ModelError, Session
 from trained_network import trained
@@ -24,7 +27,7 @@ from ai_edge_litert.tools import flatbuffer_utils
 from anchorstream.export import ParityError, export_litert, export_onnx
 from anchorstream.export import litert as export_module
 from anchorstream.export.drift import check_drift
-from anchorstream.export.litert import _with_metadata
+from anchorstream.export.litert import _rounded, _with_metadata
 from anchorstream.runtime.litert_interpreters import _alone
 from anchorstream.runtime.stepper import Stepper
 
@@ -416,3 +419,32 @@ def test_a_rounding_that_moves_too_much_leaves_no_file(small, tmp_path, monkeypa
     with pytest.raises(ParityError, match="rounded weights move the posteriors"):
         export_litert(small, tmp_path / "model.tflite", decoder=DECODER, int8=True)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_network_that_grows_by_rounding_is_told_from_a_quantizer_that_rounds_nothing(path, monkeypatch):
+    from ai_edge_quantizer import quantizer
+
+    def quantizes_to(data):
+        result = SimpleNamespace(quantized_model=data)
+        monkeypatch.setattr(quantizer.Quantizer, "quantize", lambda _: result)
+
+    network = path.read_bytes()
+    quantizes_to(network[:])
+    with pytest.raises(RuntimeError, match="rounded no weights; expected a version"):
+        _rounded(network)
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(network))
+    model.subgraphs[0].tensors[0].type = schema.TensorType.INT8
+    quantizes_to(bytes(flatbuffer_utils.convert_object_to_bytearray(model)) + bytes(len(network)))
+    with pytest.raises(ValueError, match="so small a network larger; export without --int8"):
+        _rounded(network)
+
+
+@torch.no_grad()
+def test_a_call_has_no_more_hops_than_the_runtime_takes(tmp_path):
+    """Of hops of 0.3125 ms, 30 ms are 96."""
+    features = LogMelSettings(hop_samples=5, window_samples=400)
+    torch.manual_seed(0)
+    detector = StreamingDetector.build("gru", labels=["yes"], features=features, options={"units": 4}).eval()
+    path = export_litert(detector, tmp_path / "model.tflite", decoder=DecoderSettings(threshold=0.5))
+    runner = Interpreter(model_path=str(path)).get_signature_runner("several_hops")
+    assert list(runner.get_input_details()["pcm"]["shape"]) == [1, 64 * 5]

@@ -7,6 +7,7 @@ import pytest
 
 from anchorstream.decode import DecoderSettings
 from anchorstream.export import export_run
+from anchorstream.export.run import _shortened, _training
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.runtime.contract import METADATA_KEY, Contract
 from anchorstream.train.config import Config
@@ -46,4 +47,57 @@ def test_the_file_says_what_is_known_of_the_run(run, tmp_path):
 def test_a_run_that_has_not_finished_is_refused(run, tmp_path):
     (tmp_path / SUMMARY_FILE).unlink()
     with pytest.raises(ValueError, match="has not finished"):
+        export_run(open_run(tmp_path), tmp_path / "model.onnx", DecoderSettings())
+
+
+def test_thousands_of_sources_are_counted_by_licence(run):
+    sources = [
+        {"source": f"https://example.org/sounds/{number}/", "licence": licence, "clips": clips}
+        for number, licence, clips in [
+            *((number, "CC0", 1) for number in range(12_000)),
+            *((number, None, 2) for number in range(8_000)),
+            *((number, "CC BY 4.0", 3) for number in range(99)),
+        ]
+    ]
+    shortened = _shortened(sources)
+    assert shortened[:99] == sources[-99:]
+    assert shortened[99] == sources[12_000]
+    assert shortened[100:] == [
+        {"source": "7,999 further sources", "licence": None, "clips": 2 * 7_999},
+        {"source": "12,000 further sources", "licence": "CC0", "clips": 12_000},
+    ]
+    audit = {"origins": sources, "tallies": [], "notes": [], "skipped": SKIPPED}
+    (run.folder / DATA_FILE).write_text(json.dumps(audit))
+    assert len(json.dumps(_training(run))) < 20_000
+
+
+def test_a_hundred_sources_are_all_named_in_their_order():
+    sources = [{"source": str(number), "licence": None, "clips": number} for number in range(100)]
+    assert _shortened(sources) == sources
+
+
+@pytest.mark.parametrize(
+    "text", ['{"epochs": 1, "par', "{}", "[]", "null", "\xff", "[" * 100_000], ids=lambda text: text[:10]
+)
+@pytest.mark.parametrize("name", [SUMMARY_FILE, DATA_FILE])
+def test_a_damaged_file_of_a_run_is_named_with_what_to_do(run, tmp_path, name, text):
+    (tmp_path / name).write_text(text, encoding="latin-1")
+    with pytest.raises(ValueError, match=rf"{tmp_path / name} is damaged: .*; bring it back .* train into"):
+        export_run(open_run(tmp_path), tmp_path / "model.onnx", DecoderSettings())
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        (SUMMARY_FILE, "dev_operating_points"),
+        (SUMMARY_FILE, "parameters"),
+        (DATA_FILE, "origins"),
+        (DATA_FILE, "skipped"),
+    ],
+)
+def test_a_file_of_a_run_that_lacks_something_is_named_with_it(run, tmp_path, name, key):
+    values = json.loads((tmp_path / name).read_text())
+    del values[key]
+    (tmp_path / name).write_text(json.dumps(values))
+    with pytest.raises(ValueError, match=rf"{tmp_path / name} is damaged: it has no '{key}'"):
         export_run(open_run(tmp_path), tmp_path / "model.onnx", DecoderSettings())

@@ -118,7 +118,7 @@ def test_frames_of_motion_that_do_not_fit_into_a_hop_are_refused(motion, hop_sam
         ("states", [{**STATE, "shape": [1] * 9}]),
         ("states", [{**STATE, "shape": 160}]),
         ("states", [{**STATE, "shape": [10**9]}]),
-        ("states", [{**STATE, "shape": [10**300, 10**300]}]),
+        ("states", [{**STATE, "shape": [10**15, 10**15]}]),
         ("states", [{**STATE, "dtype": "int64"}]),
         ("states", [{**STATE, "path": "/etc/passwd"}]),
         ("states", [{**STATE, "name": f"s{index}"} for index in range(257)]),
@@ -153,7 +153,12 @@ def test_a_wrong_value_is_refused_by_name(name, value):
         ("not JSON", "no valid JSON"),
         ("[" * 100_000, "no valid JSON"),
         ('{"a":' * 100_000, "no valid JSON"),
-        ('{"format": ' + "1" * 10_000 + "}", "no valid JSON"),
+        ('{"format": ' + "1" * 10_000 + "}", "holds 1{100}, which is larger"),
+        (changed(decoder={"threshold": 10**400}), "holds 10{99}, which is larger"),
+        (changed(decoder={"threshold": {"loud": -(10**400)}}), "holds -10{98}, which is larger"),
+        (changed(operating_points=[{"latency_p50_s": 10**400}]), "larger"),
+        (changed(training={"parameters": 10**15 + 1}), "holds 1000000000000001, which is larger"),
+        (changed(training={"notes": "@"}).replace('"@"', "[" * 900 + "]" * 900), "more than 64 levels"),
         ("[]", "JSON object"),
         ("null", "JSON object"),
         ('"text"', "JSON object"),
@@ -178,6 +183,11 @@ def test_what_could_not_be_read_is_not_written():
         dataclasses.replace(FULL, training={"loss": float("nan")}).to_json()
     with pytest.raises(ContractError, match="labels"):
         dataclasses.replace(FULL, labels=()).to_json()
+
+
+def test_the_largest_whole_number_is_read():
+    training = {"most": 10**15, "least": -(10**15)}
+    assert Contract.from_json(changed(training=training)).training == training
 
 
 def test_a_long_value_does_not_flood_the_message():

@@ -50,8 +50,9 @@ def run(args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps({**about, "equal": True, **found.to_dict()}))
         return 0
+    rounded = " with 8-bit weights" if found.rounded else ""
     print(
-        f"{args.model} is the network of {args.against}: no posterior differs by more than "
+        f"{args.model} is the network of {args.against}{rounded}: no posterior differs by more than "
         f"{found.largest_difference:.2g}, over noise, {found.speech}, silence and full scale"
     )
     print_dev(found.dev)

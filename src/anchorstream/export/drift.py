@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import reprlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
 
 from anchorstream.export.parity import ParityError, differences
 from anchorstream.models.detector import StreamingDetector
-from anchorstream.runtime import Session
+from anchorstream.runtime import ContractError, Session
 
 #: The largest mean and the largest single difference of posteriors, over noise, speech, silence and full scale.
 MOST_MEAN, MOST_SINGLE = 0.01, 0.25
+_DRIFT = ("mean", "p99", "max")
 # Of the same file on another machine: sums in another order.
 _ROUNDING = 1e-4
 
@@ -29,7 +32,8 @@ def posterior_drift(detector: StreamingDetector, path: Path) -> dict[str, float]
         ParityError: if the file is one of another detector, or it differs by more than is allowed.
     """
     found = differences(detector, path)
-    drift = {"mean": float(found.mean()), "p99": float(np.quantile(found, 0.99)), "max": float(found.max())}
+    figures = (found.mean(), np.quantile(found, 0.99), found.max())
+    drift = {name: float(figure) for name, figure in zip(_DRIFT, figures, strict=True)}
     # Not ">": a difference that is no number is none that is small.
     if not (drift["mean"] <= MOST_MEAN and drift["max"] <= MOST_SINGLE):
         raise ParityError(
@@ -46,13 +50,23 @@ def check_drift(detector: StreamingDetector, path: Path) -> dict[str, float]:
         The drift that was found.
 
     Raises:
+        ContractError: if the file does not say by how much they may.
         ParityError: if the posteriors differ by more than the file says.
     """
-    stated = Session.open(path).contract.quantisation.get("posterior_drift", {})
+    stated = Session.open(path).contract.quantisation.get("posterior_drift")
+    if not (isinstance(stated, Mapping) and all(_is_number(stated.get(name)) for name in _DRIFT)):
+        raise ContractError(
+            f"{path}: the contract's posterior_drift must have the numbers {', '.join(_DRIFT)}, "
+            f"got {reprlib.repr(stated)}"
+        )
     found = posterior_drift(detector, path)
     for name, value in found.items():
-        if not value <= stated.get(name, 0.0) + _ROUNDING:
+        if not value <= stated[name] + _ROUNDING:
             raise ParityError(
-                f"the posteriors' {name} drift is {value:.3g}, the file says {stated.get(name, 0.0):.3g}"
+                f"the posteriors' {name} drift is {value:.3g}, the file says {stated[name]:.3g}"
             )
     return found
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

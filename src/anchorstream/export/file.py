@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import errno
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,11 +27,10 @@ def write_checked(path: Path, data: bytes, check: Callable[[Path], object]) -> P
     if path.is_dir():
         raise IsADirectoryError(errno.EISDIR, "is a folder; name a file in it", str(path))
     path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".tmp")
-    try:
+    # In a folder of its own, whose name no file of the user's can have.
+    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{path.name}.") as folder:
+        beside = Path(folder) / path.name
         beside.write_bytes(data)
         check(beside)
         beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
     return path

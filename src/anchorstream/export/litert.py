@@ -26,6 +26,7 @@ from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import event_posteriors
 from anchorstream.models.streaming import State
 from anchorstream.runtime.contract import METADATA_KEY
+from anchorstream.runtime.litert_file import MOST_HOPS
 from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS
 
 # How the converter calls what the network computes, and nothing of the front end: after the module around it.
@@ -70,7 +71,7 @@ def export_litert(
 
     Raises:
         ParityError: if the file does not give the posteriors of ``detector``, or the rounding changes too much.
-        ValueError: if ``decoder`` has no threshold for a label.
+        ValueError: if ``decoder`` has no threshold for a label, or 8-bit weights would make the file larger.
         ImportError: if litert-torch is not installed.
         OSError: if the file cannot be written.
     """
@@ -146,7 +147,7 @@ class _Step(nn.Module):
 
 def _converted(detector: StreamingDetector) -> bytes:
     step = _Step(detector).eval()
-    several = round(_CALL_S / detector.clock.hop_s)
+    several = min(round(_CALL_S / detector.clock.hop_s), MOST_HOPS)
     with _quiet_converter():
         import litert_torch
 
@@ -179,9 +180,20 @@ def _rounded(network: bytes) -> bytes:
             regex=_NETWORK_SCOPE, operation_name=TFLOperationName.ALL_SUPPORTED, num_bits=8
         )
         rounded = rounding.quantize().quantized_model
-    if rounded is None or len(rounded) >= len(network):
+    if rounded is None or not _has_8_bit_weights(rounded):
         raise RuntimeError("ai-edge-quantizer rounded no weights; expected a version from 0.10 on")
+    if len(rounded) >= len(network):
+        # Each tensor then has a scale and an operator that unpacks it.
+        raise ValueError("8-bit weights make a file of so small a network larger; export without --int8")
     return bytes(rounded)
+
+
+def _has_8_bit_weights(network: bytes | bytearray) -> bool:
+    from ai_edge_litert import schema_py_generated as schema
+    from ai_edge_litert.tools import flatbuffer_utils
+
+    model = flatbuffer_utils.read_model_from_bytearray(bytearray(network))
+    return any(tensor.type == schema.TensorType.INT8 for graph in model.subgraphs for tensor in graph.tensors)
 
 
 def _with_metadata(network: bytes, contract: str) -> bytes:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,14 +20,15 @@ from anchorstream.export.onnx import export_onnx
 from anchorstream.export.parity import check_parity
 from anchorstream.export.speech import DRAWN, speech_of
 from anchorstream.train.config_error import ConfigError
-from anchorstream.train.run import DATA_FILE, Run
+from anchorstream.train.run import DATA_FILE, Run, read_object
 
 Target = Literal["onnx", "litert", "executorch"]
 
 #: What a model file can be, and how its name ends.
 TARGETS: dict[Target, str] = dict(zip(get_args(Target), (".onnx", ".tflite", ".pte"), strict=True))
 
-_NAMED_SKIPPED = 10
+# Of thousands, which are of interest where the data is, not on every device.
+_NAMED_SKIPPED, _NAMED_ORIGINS = 10, 100
 
 Progress = Callable[[int, int], None]
 
@@ -87,12 +87,14 @@ class Verification:
 
     Attributes:
         largest_difference: of any posterior.
+        rounded: whether the file has 8-bit weights, which are allowed to differ by what the file says of them.
         speech: which was heard.
         dev: of a file of rounded weights, the rows of :func:`~anchorstream.export.dev.dev_drift`.
-        dev_missing: why there are none: the recordings of the run are not on this machine.
+        dev_missing: why such a file has none: the recordings of the run are not on this machine.
     """
 
     largest_difference: float
+    rounded: bool = False
     speech: str = DRAWN
     dev: Sequence[dict[str, Any]] = ()
     dev_missing: str = ""
@@ -112,21 +114,21 @@ def verify_run(run: Run, path: Path, progress: Progress | None = None) -> Verifi
 
     Raises:
         ValueError: if the run has not finished, or ``path`` is no model file.
+        ContractError: if what the file says of itself is missing or impossible.
         ParityError: with the first difference.
     """
     detector = run.model()
-    contract = open_session(path).contract
-    if not contract.quantisation:
+    session = open_session(path)
+    # What a file says of itself opens no wider gate where no export rounds weights.
+    if session.kind != "LiteRT" or session.contract.quantisation.get("weights") != "int8":
         samples, speech = speech_of(run.config)
-        return Verification(check_parity(detector, path, speech=samples), speech)
+        return Verification(check_parity(detector, path, speech=samples), speech=speech)
     largest = check_drift(detector, path)["max"]
-    if "dev" not in contract.quantisation:
-        return Verification(largest)
     try:
-        rows = dev_drift(run, path, DecoderSettings.from_dict(contract.decoder), progress)
+        rows = dev_drift(run, path, DecoderSettings.from_dict(session.contract.decoder), progress)
     except (CorpusError, FolderError, ManifestError, ImportError) as error:
-        return Verification(largest, dev_missing=str(error))
-    return Verification(largest, dev=rows)
+        return Verification(largest, rounded=True, dev_missing=str(error))
+    return Verification(largest, rounded=True, dev=rows)
 
 
 def _operating_points(run: Run) -> list[dict[str, Any]]:
@@ -139,10 +141,8 @@ def _operating_points(run: Run) -> list[dict[str, Any]]:
 
 
 def _training(run: Run) -> dict[str, Any]:
-    summary = run.summary or {}
-    audit: dict[str, Any] = json.loads((run.folder / DATA_FILE).read_text(encoding="utf-8"))
-    # Thousands of skipped files are of interest where the data is, not on every device.
-    audit["skipped"] = {"files": len(audit["skipped"]), "first": audit["skipped"][:_NAMED_SKIPPED]}
+    summary, audit = run.summary or {}, read_object(run.folder / DATA_FILE)
+    skipped = audit["skipped"]
     return {
         "loss": run.config.loss,
         "loss_options": run.config.loss_options,
@@ -150,5 +150,23 @@ def _training(run: Run) -> dict[str, Any]:
         "parameters": summary["parameters"],
         "seed": run.config.seed,
         **({"start": summary["start"]} if "start" in summary else {}),
-        "data": audit,
+        "data": {
+            **audit,
+            "origins": _shortened(audit["origins"]),
+            "skipped": {"files": len(skipped), "first": skipped[:_NAMED_SKIPPED]},
+        },
     }
+
+
+def _shortened(origins: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The sources of most clips, and how many others there are of each licence."""
+    by_clips = sorted(origins, key=lambda origin: origin["clips"], reverse=True)
+    if len(by_clips) <= _NAMED_ORIGINS:
+        return origins
+    others: dict[str | None, list[int]] = {}
+    for origin in by_clips[_NAMED_ORIGINS:]:
+        others.setdefault(origin["licence"], []).append(origin["clips"])
+    return by_clips[:_NAMED_ORIGINS] + [
+        {"source": f"{len(clips):,} further sources", "licence": licence, "clips": sum(clips)}
+        for licence, clips in others.items()
+    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -46,6 +45,8 @@ def gate_signals(
 ) -> Signals:
     """Four kinds of sound in a row, in another order for every stream; the wrist turns, and the sensor fails.
 
+    Every stream goes on in the speech where the one before has left it, so that together they hear more of it.
+
     Args:
         detector: that is to be fed.
         batch: streams.
@@ -55,9 +56,15 @@ def gate_signals(
     rng = np.random.default_rng(0)
     samples = frames * detector.hop_samples
     rate_hz = detector.frontend.settings.sample_rate_hz
-    kinds = list(_kinds(rng, -(-samples // 4), rate_hz, speech))
+    each = -(-samples // 4)
+    noise = 0.1 * rng.standard_normal(each)
+    microphone = _MICROPHONE * rng.standard_normal(each)
+    full_scale = np.where(rng.random(each) < 0.5, -1.0, 1.0)
+    drawn = voice(each, rate_hz)
     rows = []
     for row in range(batch):
+        spoken = drawn if speech is None else np.take(speech, row * each + np.arange(each), mode="wrap")
+        kinds = [noise, spoken + microphone, np.zeros(each), full_scale]
         order = kinds[row % 4 :] + kinds[: row % 4]
         rows.append(np.concatenate(order)[:samples] * 0.9 ** (row // 4))
     pcm = np.stack(rows).astype(np.float32)
@@ -68,16 +75,6 @@ def gate_signals(
     motion = (turning + 0.1 * rng.standard_normal(shape)).astype(np.float32)
     motion[:, shape[1] // 2 : shape[1] * 2 // 3] = 0.0
     return Signals(pcm, motion)
-
-
-def _kinds(
-    rng: np.random.Generator, samples: int, rate_hz: int, speech: NDArray[np.floating[Any]] | None
-) -> Iterator[NDArray[np.float64]]:
-    yield 0.1 * rng.standard_normal(samples)
-    spoken = voice(samples, rate_hz) if speech is None else np.resize(speech, samples)
-    yield spoken + _MICROPHONE * rng.standard_normal(samples)
-    yield np.zeros(samples)
-    yield np.where(rng.random(samples) < 0.5, -1.0, 1.0)
 
 
 def voice(samples: int, rate_hz: int) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from itertools import chain, zip_longest
 from pathlib import Path
 from typing import Any
 
@@ -9,15 +11,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.data.audio import AudioError, read_audio
+from anchorstream.data.clip import SAMPLE_RATE_HZ
 from anchorstream.train.config import SYNTHETIC, Config
 
 #: What is heard where there is no speech at hand.
 DRAWN = "a drawn voice"
 
 _SUFFIXES = {".wav", ".flac", ".ogg", ".opus", ".mp3"}
-# Read from all over the folder, so that several speakers are heard; a few are enough for the seconds that are needed.
-_FILES = 4
+# Of the recordings of the keyword, and of all others: from all over the folder, so that several speakers are heard.
+_FILES = 6
 _LONGEST_S = 60.0
+# Of each: one stream of the gate has 0.75 s of speech at a hop of 10 ms, and hears four of them.
+_EXCERPT_SAMPLES = round(0.18 * SAMPLE_RATE_HZ)
 _SENTENCE = "computer, what is the weather like in the mountains this evening"
 
 
@@ -44,21 +49,35 @@ def _recorded(folder: Path) -> NDArray[np.floating[Any]] | None:
         for path in inside
         if path.suffix.lower() in _SUFFIXES and "noise" not in path.relative_to(folder).parts
     )
+    keyword = [path for path in files if "positive" in path.relative_to(folder).parts]
+    others = sorted(set(files) - set(keyword))
     found = []
-    for path in files[:: max(1, len(files) // _FILES)][:_FILES]:
+    for path in filter(None, chain.from_iterable(zip_longest(_all_over(keyword), _all_over(others)))):
         try:
-            found.append(read_audio(path, max_duration_s=_LONGEST_S).samples)
+            found.append(_loudest(read_audio(path, max_duration_s=_LONGEST_S).samples))
         except AudioError:
             # One that training has left out too; the audit names it.
             continue
     return np.concatenate(found) if found else None
 
 
+def _all_over(files: Sequence[Path]) -> Sequence[Path]:
+    return files[:: max(1, -(-len(files) // _FILES))]
+
+
+def _loudest(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The excerpt with the most energy: recordings begin and end with silence."""
+    if len(samples) <= _EXCERPT_SAMPLES:
+        return samples
+    energy = np.cumsum(np.square(samples, dtype=np.float64))
+    first = 1 + int(np.argmax(energy[_EXCERPT_SAMPLES:] - energy[:-_EXCERPT_SAMPLES]))
+    return samples[first : first + _EXCERPT_SAMPLES]
+
+
 def _synthetic() -> NDArray[np.floating[Any]] | None:
     # Imported here: recordings of one's own need no eSpeak NG.
     import soxr
 
-    from anchorstream.data.clip import SAMPLE_RATE_HZ
     from anchorstream.data.espeak import EspeakError, open_espeak
 
     try:

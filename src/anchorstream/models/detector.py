@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,13 @@ from anchorstream.models.streaming import State, StreamingModule
 
 _CONFIG_FILE = "detector.json"
 _WEIGHTS_FILE = "weights.safetensors"
+
+#: What :meth:`StreamingDetector.from_weights` may end in with a configuration that nobody has written.
+UNREADABLE = (AttributeError, MemoryError, OverflowError, RuntimeError, TypeError, ValueError)
+
+# The constants of the front end are made whatever there is of weights; they grow with the square of a window that is
+# twice a prime.
+_MOST = {"window_samples": 4_096, "bands": 512}
 
 
 def _lstm_flops(x: Sequence[int], w_in: Sequence[int], w_rec: Sequence[int], *_: Any, **__: Any) -> int:  # noqa: ANN401 - torch's signature
@@ -251,6 +259,7 @@ class StreamingDetector(StreamingModule):
 
         Raises:
             ValueError: if a key is missing or unknown, or a value is out of range.
+            TypeError: if a value is of another type.
         """
         # Written before there was a choice, it has no motion sensor, and a softmax.
         config = {"motion": [], "outputs": "softmax", **config}
@@ -259,6 +268,10 @@ class StreamingDetector(StreamingModule):
             raise ValueError(
                 f"a detector's configuration has the keys {sorted(expected)}, got {sorted(config)}"
             )
+        for name, most in _MOST.items():
+            size = config["features"].get(name)
+            if isinstance(size, int) and size > most:
+                raise ValueError(f"{name} must be at most {most:,}, got {reprlib.repr(size)}")
         return cls.build(
             config["model"],
             labels=config["labels"],
@@ -267,6 +280,32 @@ class StreamingDetector(StreamingModule):
             motion=config["motion"],
             outputs=config["outputs"],
         )
+
+    @classmethod
+    def from_weights(cls, config: Mapping[str, Any], weights: Mapping[str, Tensor]) -> StreamingDetector:
+        """Makes a detector from what :meth:`to_config` returned and its weights, which are copied.
+
+        A configuration may ask for a network of any size: no memory is taken for one that is not that of the weights.
+
+        Raises:
+            ValueError: if a value is out of range, or the weights are those of another network.
+            TypeError: if a value is of another type.
+        """
+        with torch.device("meta"):
+            expected = {
+                name: list(tensor.shape) for name, tensor in cls.from_config(config).state_dict().items()
+            }
+        found = {name: list(tensor.shape) for name, tensor in weights.items()}
+        for name in sorted({*expected, *found}):
+            if expected.get(name) != found.get(name):
+                raise ValueError(
+                    f"the weights are not those of the network that is described: {name} is "
+                    f"{found.get(name, 'missing')}, expected {expected.get(name, 'none of that name')}"
+                )
+        detector = cls.from_config(config)
+        # Copied into parameters of 32 bits, whatever the weights have.
+        detector.load_state_dict(weights)
+        return detector
 
     def save(self, folder: Path) -> None:
         """Writes ``detector.json`` and ``weights.safetensors`` into ``folder``, made if it is not there."""
@@ -289,9 +328,8 @@ class StreamingDetector(StreamingModule):
         """
         try:
             config = json.loads((folder / _CONFIG_FILE).read_text(encoding="utf-8"))
-            detector = cls.from_config(config)
-            detector.load_state_dict(load_file(folder / _WEIGHTS_FILE))
-        except (OSError, json.JSONDecodeError, SafetensorError, RuntimeError, TypeError, ValueError) as error:
+            detector = cls.from_weights(config, load_file(folder / _WEIGHTS_FILE))
+        except (OSError, SafetensorError, *UNREADABLE) as error:
             raise ValueError(
                 f"{folder} holds no detector that can be read ({_CONFIG_FILE} and {_WEIGHTS_FILE}): {error}"
             ) from error

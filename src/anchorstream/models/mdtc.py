@@ -12,6 +12,9 @@ from anchorstream.models.network import FrameNetwork, detection_head
 from anchorstream.models.separable import CausalDepthwise, Pointwise, to_frames, to_image
 from anchorstream.models.streaming import State
 
+# More than anyone stacks: a model's file may ask for any number.
+_MOST_STACKS = 64
+
 
 class MDTC(FrameNetwork):
     """MDTC: one block on the features, then stacks of dilated blocks; the outputs of all stacks are summed.
@@ -49,9 +52,16 @@ class MDTC(FrameNetwork):
         stacks: int = 3,
     ) -> None:
         super().__init__(bands, classes)
-        if channels < 1 or kernel_size < 2 or not dilations or min(dilations) < 1 or stacks < 1:
+        if (
+            channels < 1
+            or kernel_size < 2
+            or not dilations
+            or min(dilations) < 1
+            or not 1 <= stacks <= _MOST_STACKS
+        ):
             raise ValueError(
-                "mdtc needs channels >= 1, kernel_size >= 2, dilations of at least 1 and stacks >= 1, got "
+                "mdtc needs channels >= 1, kernel_size >= 2, dilations of at least 1 and stacks from 1 to "
+                f"{_MOST_STACKS}, got "
                 f"channels={channels}, kernel_size={kernel_size}, dilations={list(dilations)}, stacks={stacks}"
             )
         self.channels, self.kernel_size, self.dilations = channels, kernel_size, tuple(dilations)

@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from anchorstream.models.network import FrameNetwork, detection_head
 from anchorstream.models.streaming import State
 
+# More than anyone stacks: a model's file may ask for any number.
+_MOST_LAYERS = 64
+
 
 class RecurrentNetwork(FrameNetwork):
     """Stacked recurrent layers and a linear head.
@@ -31,9 +34,9 @@ class RecurrentNetwork(FrameNetwork):
 
     def __init__(self, bands: int, classes: int, *, units: int = 64, layers: int = 2) -> None:
         super().__init__(bands, classes)
-        if units < 1 or layers < 1:
+        if units < 1 or not 1 <= layers <= _MOST_LAYERS:
             raise ValueError(
-                f"{self.name} needs units >= 1 and layers >= 1, got units={units}, layers={layers}"
+                f"{self.name} needs units >= 1 and layers from 1 to {_MOST_LAYERS}, got units={units}, layers={layers}"
             )
         self.units, self.layers = units, layers
         self.add_module(self.name, self.cell(bands, units, num_layers=layers, batch_first=True))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping
+import reprlib
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 
 from anchorstream.models.crnn import CRNN
@@ -19,6 +20,9 @@ MODELS: Mapping[str, type[FrameNetwork]] = MappingProxyType(
     {network.name: network for network in (DSTCN, MDTC, MixedNet, GRUNetwork, LSTMNetwork, CRNN)}
 )
 
+# More than anyone stacks. A file may ask for any number, and each takes time and memory to make, however small it is.
+_MOST_LAYERS = 64
+
 
 def build_model(name: str, *, bands: int, classes: int, **options: object) -> FrameNetwork:
     """Makes the network of that name.
@@ -30,7 +34,7 @@ def build_model(name: str, *, bands: int, classes: int, **options: object) -> Fr
         options: as :func:`model_options` lists them.
 
     Raises:
-        ValueError: if there is no network of that name, or an option is out of range.
+        ValueError: if there is no network of that name, or an option is out of range or no whole number.
         TypeError: if the network has no such option.
 
     Example:
@@ -43,7 +47,20 @@ def build_model(name: str, *, bands: int, classes: int, **options: object) -> Fr
         raise TypeError(
             f"model {name!r} has no option {', '.join(unknown)}; its options are {', '.join(known)}"
         )
+    for option, value in options.items():
+        _check(f"{option} of {name}", value, known[option])
     return MODELS[name](bands, classes, **options)
+
+
+def _check(what: str, value: object, like: object) -> None:
+    """Whether an option is a whole number, or a list of what its default is a list of."""
+    if isinstance(like, Sequence):
+        if not isinstance(value, list | tuple) or len(value) > _MOST_LAYERS:
+            raise ValueError(f"{what} must be a list of up to {_MOST_LAYERS}, got {reprlib.repr(value)}")
+        for item in value:
+            _check(f"each item of {what}", item, like[0])
+    elif isinstance(value, bool) or not isinstance(value, int):
+        raise ValueError(f"{what} must be a whole number, got {reprlib.repr(value)}")
 
 
 def model_options(name: str) -> dict[str, object]:

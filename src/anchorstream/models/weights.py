@@ -8,7 +8,7 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.detector import UNREADABLE, StreamingDetector
 
 _CONFIG_KEY = "anchorstream"
 
@@ -52,9 +52,7 @@ def read_weights(path: Path) -> StreamingDetector:
         with safe_open(path, "pt") as file:
             about = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - it is no mapping
-        detector = StreamingDetector.from_config(json.loads(about[_CONFIG_KEY]))
-        # Copied into parameters of 32 bits, whatever the file has.
-        detector.load_state_dict(tensors)
-    except (SafetensorError, json.JSONDecodeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        detector = StreamingDetector.from_weights(json.loads(about[_CONFIG_KEY]), tensors)
+    except (SafetensorError, KeyError, *UNREADABLE) as error:
         raise ValueError(f"{path} holds no detector that can be read: {error}") from error
     return detector.eval()

@@ -10,6 +10,7 @@ import math
 import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field
+from itertools import chain
 from typing import Any
 
 from anchorstream.decode import DecoderSettings
@@ -27,6 +28,10 @@ _MOST_CHANNELS = 64
 # Of all states together, and of the decoder's memory.
 _MOST_NUMBERS = 4_000_000
 _MOST_REFRACTORY_S = 3_600
+# A float holds every whole number up to here.
+_MOST_WHOLE = 10**15
+# Whatever walks through a contract later may call itself for each.
+_MOST_LEVELS = 64
 
 
 class ModelError(ValueError):
@@ -123,13 +128,14 @@ class Contract:
         if len(text) > _MOST_CHARACTERS:
             raise ContractError(f"the contract has {len(text)} characters, more than {_MOST_CHARACTERS}")
         try:
-            values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
+            values = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite, parse_int=_whole)
         except ContractError:
             raise
-        except (ValueError, RecursionError) as error:  # a number of too many digits is a plain ValueError
+        except (ValueError, RecursionError) as error:
             raise ContractError(f"the contract is no valid JSON: {error}") from error
         if not isinstance(values, dict):
             raise ContractError(f"the contract must be a JSON object, it is a {type(values).__name__}")
+        _check_levels(values)
         _need(values, "format", _is_whole, "a whole number")
         if values["format"] != FORMAT:
             raise ContractError(
@@ -172,6 +178,29 @@ def _finite(digits: str) -> float:
     if not math.isfinite(number):
         raise ContractError(f"the contract holds {digits[:100]}, which is no finite number")
     return number
+
+
+def _whole(digits: str) -> int:
+    # By their length first: so many digits that int() refuses them are no reason for another error.
+    if len(digits.lstrip("-")) > len(str(_MOST_WHOLE)) or abs(int(digits)) > _MOST_WHOLE:
+        raise ContractError(
+            f"the contract holds {digits[:100]}, which is larger than any number in it may be"
+        )
+    return int(digits)
+
+
+def _check_levels(values: object) -> None:
+    level = [values]
+    for _ in range(_MOST_LEVELS):
+        inside = [
+            item.values() if isinstance(item, dict) else item
+            for item in level
+            if isinstance(item, (dict, list))
+        ]
+        level = list(chain.from_iterable(inside))
+        if not level:
+            return
+    raise ContractError(f"the contract is nested more than {_MOST_LEVELS} levels deep")
 
 
 def _need(values: Mapping[str, Any], name: str, check: Callable[[Any], bool], expected: str) -> None:

@@ -15,7 +15,8 @@ from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS, Tensors, first
 if TYPE_CHECKING:
     from ai_edge_litert.interpreter import Interpreter
 
-_MOST_HOPS = 64
+#: Of one call, which have a signature of their own.
+MOST_HOPS = 64
 
 
 def is_litert(data: bytes) -> bool:
@@ -204,7 +205,7 @@ def _checked_hops(inputs: dict[str, Any], outputs: dict[str, Any], contract: Con
         if name in states:
             raise ContractError(f"a state may not be called {name!r}")
     samples = [int(size) for size in inputs[PCM]["shape"][1:]] if PCM in inputs else []
-    hops = min(max(1, samples[0] // contract.hop_samples), _MOST_HOPS) if samples else 1
+    hops = min(max(1, samples[0] // contract.hop_samples), MOST_HOPS) if samples else 1
     expected_inputs = {PCM: (hops * contract.hop_samples,), **states}
     if contract.motion:
         frames = hops * contract.hop_samples // contract.motion_hop_samples

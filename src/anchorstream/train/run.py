@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import reprlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from anchorstream.decode import DecoderSettings
 from anchorstream.models.detector import StreamingDetector
@@ -18,6 +19,9 @@ DATA_FILE = "data.json"
 CHECKPOINT_FOLDER = "checkpoints"
 MODEL_FOLDER = "model"
 SUMMARY_FILE = "training.json"
+
+# Whatever has checkpoints goes on after its last epoch, and notes everything anew.
+_REPAIR = f"bring it back from a copy, or remove {SUMMARY_FILE} and train into that folder again"
 
 
 @dataclass(frozen=True)
@@ -57,15 +61,43 @@ def open_run(folder: Path) -> Run:
     """Reads a run's folder.
 
     Raises:
-        ValueError: if the folder is no run.
+        ValueError: if the folder is no run, or its summary is damaged.
     """
     if not (folder / CONFIG_FILE).is_file():
         raise ValueError(
             f"{folder} is no run: expected a folder that `anchorstream train` wrote, with {CONFIG_FILE}"
         )
     summary_file = folder / SUMMARY_FILE
-    summary = json.loads(summary_file.read_text(encoding="utf-8")) if summary_file.is_file() else None
+    summary = read_object(summary_file) if summary_file.is_file() else None
     return Run(folder, load_config(folder / CONFIG_FILE), summary)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """What a training has noted in a file of its folder.
+
+    Raises:
+        ValueError: if the file is damaged; or later, when something is looked up that it does not have.
+    """
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: {error}; {_REPAIR}") from error
+    if not isinstance(values, dict) or not values:
+        raise ValueError(
+            f"{path} is damaged: expected an object of JSON, got {reprlib.repr(values)}; {_REPAIR}"
+        )
+    return _Noted(path, values)
+
+
+class _Noted(dict[str, Any]):
+    """A dictionary that knows which file lacks a key: which are looked up depends on what a run is read for."""
+
+    def __init__(self, path: Path, values: dict[str, Any]) -> None:
+        super().__init__(values)
+        self._path = path
+
+    def __missing__(self, key: str) -> NoReturn:
+        raise ValueError(f"{self._path} is damaged: it has no {key!r}; {_REPAIR}")
 
 
 def write_beside(path: Path, text: str) -> None:
