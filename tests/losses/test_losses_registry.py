@@ -1,7 +1,10 @@
 import inspect
+import pickle
 import subprocess
 import sys
+from functools import partial
 
+import numpy as np
 import pytest
 import torch
 
@@ -107,6 +110,53 @@ def test_an_option_changed_takes_effect_at_the_next_call():
     assert torch.equal(loss(LOGITS, TARGETS), losses.streaming_anchor_loss(LOGITS, TARGETS, peak=3.0))
 
 
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        (np.float32(5), 5.0),
+        (np.float64(5), 5.0),
+        (np.int64(5), 5),
+        (torch.tensor(5.0), 5.0),
+        (np.array([4.0, 10.0, 10.0]), [4.0, 10.0, 10.0]),
+        (torch.tensor([4, 10, 10]), [4, 10, 10]),
+        ([np.float32(4), torch.tensor(10.0), 10], [4.0, 10.0, 10]),
+    ],
+)
+def test_numbers_of_numpy_and_torch_are_taken_and_kept_as_plain_ones(given, kept):
+    loss = losses.StreamingAnchorLoss(peak=given)
+    later = losses.StreamingAnchorLoss()
+    later.peak = given
+    for module in (loss, later, pickle.loads(pickle.dumps(loss))):
+        for peak in (module.peak, module.state_dict()["_extra_state"]["peak"]):
+            assert repr(peak) == repr(kept)
+    assert f"peak={kept!r}," in repr(loss)
+    expected = losses.streaming_anchor_loss(LOGITS, TARGETS, peak=kept)
+    assert torch.equal(loss(LOGITS, TARGETS), expected)
+    assert torch.equal(losses.streaming_anchor_loss(LOGITS, TARGETS, peak=given), expected)
+
+
+@pytest.mark.parametrize("number", [np.float32, np.int64, torch.tensor])
+def test_every_number_may_be_one_of_numpy_or_torch(number):
+    for (module, function), options in zip(
+        PAIRS,
+        [
+            {"floor": 2, "scale": 3, "scale_after": 4, "frame_rate_hz": 2, "gamma": 3, "focal_weight": 2},
+            {"label_smoothing": 0, "ignore_index": 1},
+            {"gamma": 1},
+            {"width_frames": 3, "frame_rate_hz": 10},
+            {},
+            {"smoothing_frames": 2},
+        ],
+        strict=True,
+    ):
+        if "focal_weight" in options:
+            module, function = (partial(call, focal="add") for call in (module, function))
+        expected = function(LOGITS, TARGETS, **options)
+        given = {name: number(value) for name, value in options.items()}
+        assert torch.equal(function(LOGITS, TARGETS, **given), expected)
+        assert torch.equal(module(**given)(LOGITS, TARGETS), expected)
+
+
 def test_class_weights_are_saved_and_move_with_the_module():
     loss = losses.FocalLoss(class_weight=[0.5, 1.0, 2.0]).double()
     assert loss.class_weight.dtype == torch.float64
@@ -126,6 +176,33 @@ def test_the_state_dict_holds_every_option(name, tmp_path):
     other.load_state_dict(torch.load(tmp_path / "loss.pt", weights_only=True))
     assert other.options.keys() == loss.options.keys()
     assert torch.equal(other(LOGITS, TARGETS), loss(LOGITS, TARGETS))
+
+
+WEIGHTS = [None, [0.5, 1.0, 2.0], [1.0, 2.0], [[1.0, 2.0]] * 3]
+
+
+@pytest.mark.parametrize("saved", WEIGHTS)
+@pytest.mark.parametrize("before", WEIGHTS)
+@pytest.mark.parametrize("assign", [False, True])
+def test_class_weights_come_and_go_with_the_state(saved, before, assign):
+    whole = torch.nn.ModuleDict({"loss": losses.FocalLoss(class_weight=saved)})
+    other = torch.nn.ModuleDict({"loss": losses.FocalLoss(class_weight=before)})
+    state = whole.state_dict()
+    other.load_state_dict(state, assign=assign)
+    loaded = other["loss"].class_weight
+    assert (None if loaded is None else loaded.tolist()) == saved
+    assert repr(other) == repr(whole)
+    if not assign and saved is not None:  # a copy
+        state["loss.class_weight"].zero_()
+        assert loaded.tolist() == saved
+
+
+def test_class_weights_stay_where_a_state_holds_no_loss():
+    loss = losses.FocalLoss(class_weight=[0.5, 1.0, 2.0])
+    with pytest.raises(RuntimeError, match="Missing key"):
+        loss.load_state_dict({})
+    loss.load_state_dict({}, strict=False)
+    assert loss.class_weight.tolist() == [0.5, 1.0, 2.0]
 
 
 def test_the_state_of_another_loss_or_of_a_wrong_option_is_refused():

@@ -1,5 +1,6 @@
 import math
 
+import numpy as np
 import pytest
 import torch
 
@@ -32,6 +33,12 @@ def test_options_move_and_the_loss_with_them():
     assert torch.equal(loss(logits, targets), expected)
     schedule.set(0)  # the step alone decides
     assert loss.peak == 1.0
+
+
+def test_a_schedule_may_give_numbers_of_numpy():
+    loss = StreamingAnchorLoss()
+    LossSchedule(loss, peak=lambda step: np.interp(step, [0, 10], [1.0, 9.0])).set(5)
+    assert repr(loss.peak) == "5.0"
 
 
 def test_a_resumed_training_continues_where_it_was():

@@ -1,6 +1,7 @@
 import itertools
 
 import losses_naive as naive
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
@@ -288,7 +289,7 @@ TARGETS = torch.zeros(2, 5, dtype=torch.long)
         ({"peak": [2.0, 3.0]}, ValueError, "peak must be one number, or one for each of the 3 classes"),
         ({"peak": [2.0, 3.0, 0.5]}, ValueError, "at least floor"),
         ({"scale": [2.0, 3.0, 0.0]}, ValueError, r"scale\[2\] must be more than 0"),
-        ({"scale_after": []}, ValueError, "one number for each class"),
+        ({"scale_after": []}, ValueError, "or one for each class"),
         ({"overlap": "sum"}, ValueError, "nearest, largest"),
         ({"anchors": torch.tensor([[0.1], [0.2]])}, TypeError, "times in seconds and need frame_rate_hz"),
         (
@@ -323,11 +324,41 @@ TARGETS = torch.zeros(2, 5, dtype=torch.long)
         ({"class_weight": [1.0, 2.0]}, ValueError, "each of the 3 classes"),
         ({"class_dim": 0}, ValueError, "class_dim"),
         ({"reduction": "average"}, ValueError, "none, sum, mean, weighted_mean"),
+        ({"density": torch.zeros(2, 5), "anchors": [[3], [4]]}, TypeError, "not both"),
+        ({"peak": {2.0, 3.0}}, TypeError, "peak must be a number, or one for each class, got {"),
+        ({"peak": [2.0, "3"]}, TypeError, r"peak\[1\] must be a number, got '3'"),
+        ({"peak": torch.ones(3, 2)}, TypeError, r"peak\[0\] must be a number, got \[1.0, 1.0\]"),
+        ({"peak": np.array([True, True, True])}, TypeError, r"peak\[0\] must be a number, got True"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, error, message):
     with pytest.raises(error, match=message):
         streaming_anchor_loss(**{"logits": LOGITS, "targets": TARGETS, **arguments})
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("logits", LOGITS.tolist(), "list"),
+        ("targets", TARGETS.tolist(), "list"),
+        ("targets", TARGETS.numpy(), "ndarray"),
+        ("anchors", [[3], [4]], "list"),
+        ("anchors", ((3,), (4,)), "tuple"),
+        ("valid", [[True] * 5] * 2, "list"),
+        ("lengths", [5, 4], "list"),
+        ("density", [[0.2] * 5] * 2, "list"),
+    ],
+)
+def test_what_is_no_tensor_is_refused_by_name(name, value, kind):
+    arguments = {"logits": LOGITS, "targets": TARGETS, name: value}
+    message = rf"{name} must be a tensor, got {kind}; torch.tensor\({name}\) makes one"
+    with pytest.raises(TypeError, match=message):
+        streaming_anchor_loss(**arguments)
+    with pytest.raises(TypeError, match=message):
+        StreamingAnchorLoss()(**arguments)
+    if arguments.pop("logits") is LOGITS:
+        with pytest.raises(TypeError, match=message):
+            StreamingAnchorLoss().weight(**arguments)
 
 
 @pytest.mark.parametrize(
@@ -337,6 +368,9 @@ def test_wrong_arguments_are_refused(arguments, error, message):
         ({"focal": "divide"}, ValueError, "'add' or 'multiply'"),
         ({"gamma": -1.0}, ValueError, "gamma must be at least 0"),
         ({"focal_weight": "1"}, TypeError, "focal_weight must be a number"),
+        ({"gamma": True}, TypeError, "gamma must be a number, got True"),
+        ({"gamma": np.bool_(True)}, TypeError, "gamma must be a number, got True"),
+        ({"gamma": torch.tensor([1.0, 2.0])}, TypeError, r"gamma must be a number, got \[1.0, 2.0\]"),
         ({"anchors": "middle"}, ValueError, "onset, offset, both"),
         ({"reduction": "avg"}, ValueError, "reduction must be one of"),
         ({"class_dim": 2}, ValueError, "class_dim"),

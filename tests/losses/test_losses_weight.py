@@ -11,6 +11,7 @@ from anchorstream.losses import (
     anchor_distance,
     anchor_mask,
     anchors_from_targets,
+    frames_of_times,
     temporal_weight,
 )
 
@@ -165,8 +166,20 @@ def test_wrong_options_are_refused(options, error, message):
         (torch.tensor([[0.5]]), 4, TypeError, "times in seconds and need frame_rate_hz"),
         (torch.tensor([[1]]), None, TypeError, "num_frames"),
         (torch.ones(1, 3, dtype=torch.bool), 4, ValueError, r"4 frames, got shape \(1, 3\)"),
+        ([[1]], 4, TypeError, "anchors must be a tensor, got list"),
     ],
 )
 def test_wrong_anchors_are_refused(anchors, num_frames, error, message):
     with pytest.raises(error, match=message):
         anchor_mask(anchors, num_frames)
+
+
+def test_what_is_no_tensor_is_refused_by_name():
+    with pytest.raises(TypeError, match="targets must be a tensor, got list"):
+        anchors_from_targets([[0, 1, 0]])
+    with pytest.raises(TypeError, match="valid must be a tensor, got list"):
+        anchors_from_targets(torch.tensor([[0, 1, 0]]), valid=[[True, True, False]])
+    with pytest.raises(TypeError, match="times_s must be a tensor, got list"):
+        frames_of_times([[0.5]], 100.0)
+    with pytest.raises(TypeError, match="density must be a tensor, got list"):
+        temporal_weight(None, density=[[0.5, 0.5]])

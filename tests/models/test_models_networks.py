@@ -150,7 +150,7 @@ def test_a_network_with_a_stride_drops_what_is_left_and_steps_over_whole_strides
     assert torch.equal(network(x), network(x[:, :18]))
     with pytest.raises(ValueError, match="a step of mixednet takes a multiple of 3 frames, got 20"):
         network.step(x, network.init_state(2))
-    with pytest.raises(ValueError, match=r"with T >= 3, got shape \(2, 2, 4\)"):
+    with pytest.raises(ValueError, match=r"and T >= 3, got shape \(2, 2, 4\)"):
         network(x[:, :2])
 
 
@@ -334,11 +334,39 @@ def test_options_out_of_range_are_refused(name, options):
 
 
 @pytest.mark.parametrize("name", MODELS)
-@pytest.mark.parametrize("shape", [(1, 0, 40), (1, 5, 39), (5, 40)])
+@pytest.mark.parametrize("shape", [(1, 0, 40), (0, 30, 40), (1, 5, 39), (5, 40)])
 def test_features_of_another_shape_are_refused(name, shape):
     network = build_model(name, bands=40, classes=2)
-    with pytest.raises(ValueError, match=r"takes features \(B, T, 40\)"):
+    with pytest.raises(ValueError, match=r"takes features \(B, T, 40\) with B >= 1 and T >= "):
         network(torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"takes features \(B, T, 40\) with B >= 1 and T >= "):
+        network.step(torch.zeros(shape), network.init_state(shape[0]))
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_features_of_a_wider_type_than_the_network_are_refused(name):
+    network = build_model(name, bands=40, classes=2)
+    doubles = torch.zeros(1, 6, 40, dtype=torch.float64)
+    message = rf"{name} is of torch.float32 and takes no features of torch.float64; .*\(torch.float32\)"
+    with pytest.raises(TypeError, match=message):
+        network(doubles)
+    with pytest.raises(TypeError, match=message):
+        network.step(doubles, network.init_state(1))
+    with torch.autocast("cpu", torch.bfloat16), pytest.raises(TypeError, match=message):
+        network(doubles)  # autocast leaves doubles alone
+    assert network.double()(doubles).dtype == torch.float64
+
+
+@pytest.mark.parametrize("name", sorted(set(MODELS) - {"lstm"}))  # no LSTM of torch in bfloat16 on every CPU
+def test_features_that_the_network_or_autocast_converts_are_taken(name):
+    network = build_model(name, bands=40, classes=2)
+    for dtype in (torch.bfloat16, torch.float16, torch.int64):
+        assert network(torch.zeros(1, 6, 40, dtype=dtype)).dtype == torch.float32
+    single, halves = torch.zeros(1, 6, 40), network.bfloat16()
+    with pytest.raises(TypeError, match=r"is of torch.bfloat16 and takes no features of torch.float32"):
+        halves(single)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert halves(single).dtype == torch.bfloat16
 
 
 def test_the_forget_gates_of_a_fresh_lstm_start_open():

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from anchorstream.losses._batch import Batch, as_rows
+from anchorstream.losses._checks import check_tensor
 from anchorstream.losses.anchors import AnchorRule, anchor_mask, boundaries, since_and_until
 from anchorstream.losses.kernels import get_kernel
 from anchorstream.losses.weight import Decay, WeightOptions, check_density, decay_of, in_frames
@@ -54,6 +55,7 @@ def anchors_of_batch(
     """
     if anchors is None or isinstance(anchors, str):
         return boundaries(batch.labels, anchors or "offset")
+    check_tensor("anchors", anchors)
     num_frames = batch.labels.shape[1]
     sequences, classes = batch.sequences_and_classes
     anchors = anchors.to(batch.labels.device)
@@ -82,8 +84,9 @@ def _of_density(
     options: WeightOptions,
     dtype: torch.dtype,
 ) -> Tensor:
-    if isinstance(anchors, Tensor):
+    if not (anchors is None or isinstance(anchors, str)):
         raise TypeError("give anchors or density, not both")
+    check_tensor("density", density)
     num_frames = batch.labels.shape[1]
     sequences, classes = batch.sequences_and_classes
     with_classes = (

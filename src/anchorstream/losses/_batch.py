@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from anchorstream.losses._checks import can_look_at_values
+from anchorstream.losses._checks import can_look_at_values, check_tensor
 from anchorstream.losses._shapes import (
     check_class_dim,
     check_logits,
@@ -117,7 +117,7 @@ def read_batch(
     """Checks a batch and masks what does not count.
 
     Raises:
-        TypeError: if a dtype is wrong.
+        TypeError: if a dtype is wrong, or something is no tensor.
         ValueError: if a shape, a target or an option is wrong.
     """
     check_class_dim(class_dim)
@@ -125,6 +125,7 @@ def read_batch(
     check_logits(logits, class_dim, multi_label)
     outputs = 0
     valid = valid_mask(valid, lengths, frames_shape(logits, class_dim), logits.device)
+    check_tensor("targets", targets)
     soft = targets.is_floating_point()
     check_targets(logits, targets, class_dim, one_each=soft or multi_label)
     if multi_label and logits.ndim == 3:

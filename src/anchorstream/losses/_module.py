@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from anchorstream.losses._batch import check_label_smoothing
+from anchorstream.losses._checks import as_plain
 from anchorstream.losses._reduce import check_reduction
 from anchorstream.losses._shapes import check_class_dim
 
@@ -16,11 +17,13 @@ from anchorstream.losses._shapes import check_class_dim
 class FrameLoss(nn.Module):
     """A loss over frames, called as ``loss(logits, targets, anchors=None, valid=None)``.
 
-    Every option is an attribute of the same name; changing it takes effect at the next call. The state dict holds
-    them all; class weights are a buffer and follow the module to its device.
+    Every option is an attribute of the same name; changing it takes effect at the next call. Numbers of numpy and torch
+    are kept as Python's own. The state dict holds all options, and loading one takes them over; class weights are a
+    buffer and follow the module to its device.
     """
 
     _function: ClassVar[Callable[..., Tensor]]
+    _option_names: tuple[str, ...] = ()
 
     class_weight: Tensor | None
     label_smoothing: float
@@ -41,6 +44,11 @@ class FrameLoss(nn.Module):
             else:
                 setattr(self, name, value)
         self.check()
+
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: ANN401 - whatever the option is
+        """Keeps an option plain, also one that is changed later, so that state dict, repr and pickle are."""
+        plain = name in self._option_names and name != "class_weight"
+        super().__setattr__(name, as_plain(value) if plain else value)
 
     def check(self) -> None:
         """Raises a TypeError or ValueError if an option is wrong; a subclass checks its own too."""
@@ -94,6 +102,18 @@ class FrameLoss(nn.Module):
             if not callable(getattr(self, name)):
                 setattr(self, name, value)
         self.check()
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:  # noqa: ANN401
+        # torch copies into a buffer that is there and fits. Here that is the option's business, as with the others:
+        # the state decides whether there are weights, and for how many classes.
+        weights = state_dict.get(f"{prefix}class_weight")
+        if weights is None:
+            if f"{prefix}_extra_state" in state_dict:
+                self.class_weight = None
+        elif self.class_weight is None or self.class_weight.shape != weights.shape:
+            like = weights if self.class_weight is None else self.class_weight
+            self.class_weight = like.new_empty(weights.shape)
+        super()._load_from_state_dict(state_dict, prefix, *others)
 
     def extra_repr(self) -> str:
         """Every option with its value."""

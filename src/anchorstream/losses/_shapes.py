@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from anchorstream.losses._checks import can_look_at_values
+from anchorstream.losses._checks import can_look_at_values, check_tensor
 
 
 def check_class_dim(class_dim: int) -> None:
@@ -23,6 +23,7 @@ def frames_shape(logits: Tensor, class_dim: int) -> tuple[int, int]:
 
 def check_logits(logits: Tensor, class_dim: int, multi_label: bool) -> None:
     """Raises unless logits are (B, T), or (B, T, K) / (B, K, T) with enough classes."""
+    check_tensor("logits", logits)
     if not logits.is_floating_point():
         raise TypeError(f"logits must be floating point, got {logits.dtype}")
     if logits.ndim not in (2, 3):
@@ -66,6 +67,7 @@ def valid_mask(
     if lengths is None:
         if valid is None:
             return None
+        check_tensor("valid", valid)
         if valid.dtype != torch.bool:
             raise TypeError(f"valid must be bool, True for a real frame, got {valid.dtype}")
         if tuple(valid.shape) != shape:
@@ -73,6 +75,7 @@ def valid_mask(
         return valid
     if valid is not None:
         raise TypeError("give valid or lengths, not both")
+    check_tensor("lengths", lengths)
     if lengths.is_floating_point() or lengths.dtype == torch.bool:
         raise TypeError(
             f"lengths must be integers, the number of valid frames of each row, got {lengths.dtype}"

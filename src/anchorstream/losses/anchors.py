@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchorstream.losses._checks import can_look_at_values
+from anchorstream.losses._checks import can_look_at_values, check_tensor
 
 AnchorRule = Literal["onset", "offset", "both"]
 
@@ -37,14 +37,17 @@ def anchors_from_targets(
         (..., T) bool, True = an anchor.
 
     Raises:
+        TypeError: if targets or ``valid`` are no tensors.
         ValueError: if there is no rule of that name.
 
     Example:
         >>> anchors_from_targets(torch.tensor([0, 1, 1, 0, 2, 0])).int().tolist()
         [0, 0, 1, 0, 1, 0]
     """
+    check_tensor("targets", targets)
     event = targets != ignore_index
     if valid is not None:
+        check_tensor("valid", valid)
         event = event & valid
     return boundaries(torch.where(event, targets, 0), rule)
 
@@ -80,7 +83,7 @@ def anchor_mask(
         (..., T) bool, True = an anchor.
 
     Raises:
-        TypeError: if anchors have another dtype, or if ``num_frames`` is missing for indices, or
+        TypeError: if anchors are no tensor or have another dtype, or if ``num_frames`` is missing for indices, or
             ``frame_rate_hz`` for times.
         ValueError: if an index lies outside the sequence or a shape does not fit. Values are looked at in
             eager mode on the CPU; elsewhere the look would stall the device.
@@ -89,6 +92,7 @@ def anchor_mask(
         >>> anchor_mask(torch.tensor([[1, 3], [0, -1]]), 4).int().tolist()
         [[0, 1, 0, 1], [1, 0, 0, 0]]
     """
+    check_tensor("anchors", anchors)
     if anchors.dtype == torch.bool:
         if num_frames is not None and anchors.shape[-1] != num_frames:
             raise ValueError(
@@ -144,12 +148,14 @@ def frames_of_times(times_s: Tensor, frame_rate_hz: float) -> Tensor:
         int64 frame indices of the same shape, -1 = no anchor.
 
     Raises:
+        TypeError: if ``times_s`` is no tensor.
         ValueError: if a time is negative and not -1. Values are looked at in eager mode on the CPU.
 
     Example:
         >>> frames_of_times(torch.tensor([0.0, 0.25, 0.253, -1.0]), 100.0).tolist()
         [0, 24, 25, -1]
     """
+    check_tensor("times_s", times_s)
     nothing = torch.isnan(times_s) | (times_s == NO_ANCHOR)
     if can_look_at_values(times_s) and bool(((times_s < 0) & ~nothing).any()):
         raise ValueError(

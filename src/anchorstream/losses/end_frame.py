@@ -74,9 +74,9 @@ def end_frame_loss(
         >>> end_frame_loss(torch.zeros(1, 5, 2), targets, width_frames=1, reduction="none")
         tensor([[0.0000, 0.0000, 0.6931, 0.6931, 0.6931]])
     """
-    check_number("width_frames", width_frames, above=True)
+    width_frames = check_number("width_frames", width_frames, above=True)
     if frame_rate_hz is not None:
-        check_number("frame_rate_hz", frame_rate_hz, above=True)
+        frame_rate_hz = check_number("frame_rate_hz", frame_rate_hz, above=True)
     batch = read_batch(
         logits,
         targets,

@@ -61,7 +61,7 @@ def focal_loss(
         >>> focal_loss(torch.zeros(1, 3, 2), torch.tensor([[0, 1, 0]]))
         tensor(0.1733)
     """
-    check_number("gamma", gamma)
+    gamma = check_number("gamma", gamma)
     batch = read_batch(
         logits,
         targets,

@@ -86,7 +86,7 @@ def smoothed_max_pooling_loss(
         >>> smoothed_max_pooling_loss(logits, targets, smoothing_frames=0.5, reduction="none")[0, 2]
         tensor(0.0007)
     """
-    check_number("smoothing_frames", smoothing_frames, above=True)
+    smoothing_frames = check_number("smoothing_frames", smoothing_frames, above=True)
     batch = read_batch(
         logits,
         targets,

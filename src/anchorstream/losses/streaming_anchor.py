@@ -10,7 +10,7 @@ from torch import Tensor
 
 from anchorstream.losses._anchor_weight import anchor_weight
 from anchorstream.losses._batch import read_batch
-from anchorstream.losses._checks import check_number
+from anchorstream.losses._checks import check_number, check_tensor
 from anchorstream.losses._modulated import modulated_cross_entropy
 from anchorstream.losses._module import FrameLoss
 from anchorstream.losses._reduce import Reduction
@@ -125,9 +125,8 @@ def streaming_anchor_loss(
         >>> streaming_anchor_loss(logits, targets, **near, reduction="none")
         tensor([[0.6931, 2.0794, 2.0794, 2.0794]])
     """
-    _check_focal_options(focal, gamma, focal_weight)
-    options = WeightOptions(peak, floor, scale, scale_after, kernel, frame_rate_hz, overlap)
-    options.check()
+    gamma, focal_weight = _check_focal_options(focal, gamma, focal_weight)
+    options = WeightOptions(peak, floor, scale, scale_after, kernel, frame_rate_hz, overlap).check()
     batch = read_batch(
         logits,
         targets,
@@ -260,6 +259,7 @@ class StreamingAnchorLoss(FrameLoss):
 
     def _logits_like(self, targets: Tensor) -> Tensor:
         """Logits of the shape that goes with the targets, without memory of their own."""
+        check_tensor("targets", targets)
         logits = torch.zeros((), device=targets.device)
         if targets.is_floating_point() or self.multi_label:
             return logits.expand(targets.shape)
@@ -271,8 +271,8 @@ class StreamingAnchorLoss(FrameLoss):
         return logits.expand(*targets.shape, num_classes).movedim(-1, self.class_dim)
 
 
-def _check_focal_options(focal: str | None, gamma: float, focal_weight: float) -> None:
+def _check_focal_options(focal: str | None, gamma: float, focal_weight: float) -> tuple[float, float]:
+    """``gamma`` and ``focal_weight`` as plain numbers."""
     if focal is not None and focal not in FOCAL_MODES:
         raise ValueError(f"focal must be None, {' or '.join(map(repr, FOCAL_MODES))}, got {focal!r}")
-    check_number("gamma", gamma)
-    check_number("focal_weight", focal_weight)
+    return check_number("gamma", gamma), check_number("focal_weight", focal_weight)

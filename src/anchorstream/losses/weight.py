@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from anchorstream.losses._checks import can_look_at_values, check_number, check_numbers
+from anchorstream.losses._checks import can_look_at_values, check_number, check_numbers, check_tensor
 from anchorstream.losses.anchors import anchor_mask, since_and_until
 from anchorstream.losses.kernels import Kernel, KernelName, get_kernel
 
@@ -30,30 +30,31 @@ class WeightOptions(NamedTuple):
     frame_rate_hz: float | None = None
     overlap: Overlap = "nearest"
 
-    def check(self) -> None:
-        """Raises unless ``0 <= floor <= peak``, scales and frame rate are positive, and the names are known.
+    def check(self) -> WeightOptions:
+        """The options with plain numbers: ``0 <= floor <= peak``, scales and frame rate positive, the names known.
 
         Raises:
             TypeError: if an option is of the wrong type.
             ValueError: if an option is out of range.
         """
-        check_number("floor", self.floor)
-        check_numbers("peak", self.peak)
-        if min(self.peak if isinstance(self.peak, (list, tuple)) else [self.peak]) < self.floor:
-            raise ValueError(f"peak must be at least floor, got peak={self.peak!r} and floor={self.floor!r}")
-        check_numbers("scale", self.scale, above=True)
-        if self.scale_after is not None:
-            check_numbers("scale_after", self.scale_after, above=True)
+        floor = check_number("floor", self.floor)
+        peak = check_numbers("peak", self.peak)
+        if min(peak if isinstance(peak, list) else [peak]) < floor:
+            raise ValueError(f"peak must be at least floor, got peak={peak!r} and floor={floor!r}")
+        scale, scale_after, rate = check_numbers("scale", self.scale, above=True), self.scale_after, None
+        if scale_after is not None:
+            scale_after = check_numbers("scale_after", scale_after, above=True)
         get_kernel(self.kernel)
         if self.overlap not in OVERLAPS:
             raise ValueError(f"overlap must be one of {', '.join(OVERLAPS)}, got {self.overlap!r}")
         if self.frame_rate_hz is not None:
-            check_number("frame_rate_hz", self.frame_rate_hz, above=True)
-            if self.scale == DEFAULT_SCALE_FRAMES:
+            rate = check_number("frame_rate_hz", self.frame_rate_hz, above=True)
+            if scale == DEFAULT_SCALE_FRAMES:
                 raise ValueError(
-                    f"with frame_rate_hz, scale is in seconds, and it still has its default of {self.scale:g}, "
+                    f"with frame_rate_hz, scale is in seconds, and it still has its default of {scale:g}, "
                     "which is meant in frames; set it, for instance scale=0.2"
                 )
+        return WeightOptions(peak, floor, scale, scale_after, self.kernel, rate, self.overlap)
 
     @property
     def by_class(self) -> bool:
@@ -153,8 +154,7 @@ def temporal_weight(
         >>> temporal_weight(torch.tensor([3]), 5, peak=9, floor=1, scale=2, kernel="triangular").tolist()
         [1.0, 1.0, 5.0, 9.0, 5.0]
     """
-    options = WeightOptions(peak, floor, scale, scale_after, kernel, frame_rate_hz, overlap)
-    options.check()
+    options = WeightOptions(peak, floor, scale, scale_after, kernel, frame_rate_hz, overlap).check()
     if options.by_class:
         raise TypeError(
             "temporal_weight takes one peak and scale; for one per class see StreamingAnchorLoss.weight"
@@ -192,7 +192,8 @@ def in_frames(scale: float | Sequence[float], frame_rate_hz: float | None) -> fl
 
 
 def check_density(density: Tensor) -> Tensor:
-    """Raises unless a density is floating and, where values may be looked at, finite and at least 0."""
+    """Raises unless a density is a floating tensor and, where values may be looked at, finite and at least 0."""
+    check_tensor("density", density)
     if not density.is_floating_point():
         raise TypeError(f"a density must be floating point, got {density.dtype}; a mask goes into anchors=")
     if can_look_at_values(density) and density.numel():

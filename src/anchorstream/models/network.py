@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from anchorstream.models.normalise import BandNormalisation
@@ -52,7 +53,8 @@ class FrameNetwork(StreamingModule):
         Frames after the last whole stride are dropped.
 
         Raises:
-            ValueError: if ``x`` has another shape, or less than a stride of frames.
+            TypeError: if ``x`` is of a wider dtype than the network and no autocast converts it.
+            ValueError: if ``x`` has another shape, no rows, or less than a stride of frames.
         """
         self._check_features(x)
         x = x[:, : x.shape[1] // self.stride * self.stride]
@@ -62,7 +64,8 @@ class FrameNetwork(StreamingModule):
         """Runs (B, n * stride, bands) and returns logits (B, n, classes) and the state after it.
 
         Raises:
-            ValueError: if ``x`` has another shape, or its frames are no whole number of strides.
+            TypeError: as ``forward``.
+            ValueError: if ``x`` has another shape, no rows, or its frames are no whole number of strides.
         """
         self._check_features(x)
         if x.shape[1] % self.stride:
@@ -77,10 +80,19 @@ class FrameNetwork(StreamingModule):
         """What ``step`` does, on checked features; ``whole`` where ``x`` is a whole sequence in a fresh state."""
 
     def _check_features(self, x: Tensor) -> None:
-        if x.dim() != 3 or x.shape[2] != self.bands or x.shape[1] < self.stride:
+        if x.dim() != 3 or x.shape[2] != self.bands or x.shape[1] < self.stride or x.shape[0] < 1:
             raise ValueError(
-                f"{self.name} takes features (B, T, {self.bands}) with T >= {self.stride}, "
+                f"{self.name} takes features (B, T, {self.bands}) with B >= 1 and T >= {self.stride}, "
                 f"got shape {tuple(x.shape)}"
+            )
+        # The normalisation brings narrower types, integers included, to the network's; autocast the wider ones, but
+        # for doubles, which it leaves as they are.
+        own = self.normalise.std.dtype
+        wide = torch.promote_types(x.dtype, own)
+        if wide != own and (wide == torch.float64 or not torch.is_autocast_enabled(x.device.type)):
+            raise TypeError(
+                f"{self.name} is of {own} and takes no features of {x.dtype}; convert them with "
+                f"features.to({own}), or the network"
             )
 
 
