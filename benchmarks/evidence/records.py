@@ -161,7 +161,7 @@ def append(results: Path, line: Line) -> None:
     """Adds a line to its file, whole or not at all, also beside another process that does the same."""
     results.mkdir(parents=True, exist_ok=True)
     path = file_of(results, line["study"], line["task"], line["network"])
-    text = json.dumps(line, ensure_ascii=False, separators=(",", ":")) + "\n"
+    text = json.dumps(line, separators=(",", ":")) + "\n"
     handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
         os.write(handle, text.encode())
@@ -182,7 +182,10 @@ def read_all(results: Path) -> list[Line]:
 
 
 def _read(path: Path) -> Iterable[Line]:
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not by `splitlines`: a name may hold what it takes for the end of a line, and JSON does not.
+    for number, text in enumerate(path.read_text(encoding="utf-8").split("\n"), start=1):
+        if not text:
+            continue
         try:
             line = json.loads(text)
         except json.JSONDecodeError as error:

@@ -118,13 +118,34 @@ def test_the_demo_compares_exports_and_listens(tones: Path, tmp_path: Path, caps
     assert "audit" in json.dumps(report)
 
 
-def test_a_demo_without_a_seed_or_with_an_unknown_loss_is_refused(
-    tones: Path, tmp_path: Path, capsys
+def test_what_a_demo_cannot_do_is_told_at_once(tmp_path: Path, capsys) -> None:
+    demo = ["demo", "--data", "/nowhere/at/all", "--out", str(tmp_path)]
+    # Names may have spaces between them, and one that is not known is told without them.
+    for losses, told in (("ce, nonsense", "unknown loss 'nonsense'"), ("", "--losses names none")):
+        assert main([*demo, "--losses", losses]) == 2
+        assert told in capsys.readouterr().err
+    for option, value in (("--seeds", "0"), ("--jobs", "-1"), ("--losses", "ce,,sal")):
+        with pytest.raises(SystemExit) as stop:
+            main([*demo, f"{option}={value}"])
+        assert stop.value.code == 2
+        assert option in capsys.readouterr().err
+
+
+def test_a_file_in_the_place_of_the_folder_is_told_before_recordings_are_read(
+    small, tmp_path: Path, capsys
 ) -> None:
-    assert main(["demo", "--data", str(tones), "--seeds", "0", "--out", str(tmp_path)]) == 2
-    assert "--seeds must be at least 1" in capsys.readouterr().err
-    assert main(["demo", "--data", str(tones), "--losses", "ce,nonsense", "--out", str(tmp_path)]) == 2
-    assert "unknown loss 'nonsense'" in capsys.readouterr().err
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "config.yaml").write_text(small("data=/nowhere/at/all").to_yaml())
+    file = tmp_path / "file"
+    file.touch()
+    for command in (
+        ["evaluate", str(run)],
+        ["demo", "--data", "/nowhere/at/all"],
+        ["compare", "keyword", "data=/nowhere/at/all"],
+    ):
+        assert main([*command, "--out", str(file)]) == 2
+        assert f"expected a folder, and {file} is a file" in capsys.readouterr().err
 
 
 def test_a_run_that_is_not_there_is_named(tmp_path: Path, capsys) -> None:

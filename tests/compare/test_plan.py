@@ -1,13 +1,25 @@
 """What is to be compared is checked as a whole, and laid out, before anything is trained."""
 
+import json
 from dataclasses import replace
 
 import pytest
 
-from anchorstream.compare.plan import Subject, check_folders, load_subject, plan
+from anchorstream.cli.compare import _corpus
+from anchorstream.compare.plan import (
+    Subject,
+    check_folders,
+    check_out,
+    known_splits_of,
+    load_subject,
+    plan,
+    share_splits,
+)
 from anchorstream.compare.trials import _caches
 from anchorstream.models.registry import MODELS
 from anchorstream.train.config_error import ConfigError
+from anchorstream.train.corpus import corpus_of
+from anchorstream.train.divisions import known_splits
 from anchorstream.train.recipe import load_config
 from anchorstream.train.run import write_beside
 
@@ -33,20 +45,20 @@ def test_everything_that_is_wrong_is_told_at_once() -> None:
             ["optimiser.epochs=0", "losses.focal.gamma=-1"],
             ["ce", "nonsense", "ce"],
             ["ds-tcn", "transformer"],
-            problems=["--seeds must be at least 1, got 0"],
         )
     told = str(raised.value)
     for part in (
-        "--seeds",
         "epochs",
         "focal",
         "nonsense",
         "'ce' is named twice",
         "'transformer'",
-        "6 error(s)",
+        "5 error(s)",
     ):
         assert part in told, part
-    assert len(raised.value.problems) == 6
+    assert len(raised.value.problems) == 5
+    with pytest.raises(ConfigError, match="--losses names none"):
+        load_subject("keyword", [SMALL], [])
 
 
 def test_a_loss_whose_options_do_not_fit_the_task_is_told() -> None:
@@ -108,3 +120,33 @@ def test_runs_of_other_settings_are_all_named_before_anything_is_trained(tmp_pat
     longer = replace(subject, config=load_config("keyword", ["optimiser.epochs=17"]))
     with pytest.raises(ConfigError, match=r"ds-tcn-ce-seed1.*ds-tcn-sal-seed1"):
         check_folders(plan(longer, [1], tmp_path))
+
+
+def test_a_file_where_a_folder_is_to_be_is_refused(tmp_path) -> None:
+    check_out(tmp_path)
+    check_out(tmp_path / "new" / "newer")
+    (tmp_path / "file").touch()
+    for out in (tmp_path / "file", tmp_path / "file" / "new" / "newer"):
+        with pytest.raises(ConfigError, match=r"expected a folder, and .*file is a file"):
+            check_out(out)
+
+
+def test_recordings_stay_in_the_splits_of_the_trials_that_have_begun(small, tmp_path) -> None:
+    config = small()
+    subject = Subject(config, ("ce", "sal"), {config.model.name: config.model})
+    trials = plan(subject, [1, 2], tmp_path)
+    assert known_splits_of(trials) == {}
+    began = corpus_of(config)
+    share_splits(trials[:1], began)
+    # As where the folder had other recordings then: two of them would now be placed the other way round.
+    file = trials[0].folder / "splits.json"
+    splits = json.loads(file.read_text())
+    a, b = (next(clip.id for clip in began.clips if clip.split == split) for split in ("train", "test"))
+    splits[a], splits[b] = splits[b], splits[a]
+    file.write_text(json.dumps(splits))
+
+    assert known_splits_of(trials) == splits
+    corpus = _corpus(trials)
+    assert {clip.id: clip.split for clip in corpus.clips} == splits
+    share_splits(trials, corpus)
+    assert [known_splits(trial.folder, trial.config) for trial in trials] == [splits] * 4

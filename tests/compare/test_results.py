@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from anchorstream.cli.main import main
 from anchorstream.compare.comparison import Conditions
 from anchorstream.compare.evaluation import ScoredRun
 from anchorstream.compare.markdown import markdown
@@ -174,6 +175,39 @@ def test_lines_of_several_files_go_together_and_the_same_line_counts_once(measur
         contests([*others, *again])
 
 
+def test_a_network_without_the_baseline_is_compared_with_nothing(measured) -> None:
+    def some(model: str, loss: str) -> list[dict]:
+        return [line for line in measured.lines if (line["model"], line["loss"]) == (model, loss)]
+
+    focal = [{**line, "loss": "focal"} for line in some("gru", "ce")]
+    found = contests([*some("ds-tcn", "ce"), *some("ds-tcn", "sal"), *focal, *some("gru", "sal")])[0]
+    assert found.baseline == "ce"
+    assert {row.system for row in found.summaries(1.0) if row.difference} == {"ds-tcn/sal"}
+    # The baseline need not be the first of its network.
+    found = contests([*some("ds-tcn", "ce"), *some("gru", "sal"), *some("gru", "ce")])[0]
+    assert {row.system for row in found.summaries(1.0) if row.difference} == {"gru/sal"}
+
+
+def test_systems_are_compared_over_the_seeds_that_both_have(measured) -> None:
+    lines = [
+        line
+        for line in measured.lines
+        if line["model"] == "ds-tcn" and (line["loss"] == "ce" or line["seed"] == 2)
+    ]
+    base, row = contests(lines)[0].summaries(1.0)
+    (_, ce, _), (_, sal, _) = (
+        [run.curves["up"] for run in measured.runs["ds-tcn", loss]] for loss in ("ce", "sal")
+    )
+    of_seed_2 = summarise(SystemResult("sal", [sal]), 1.0, SystemResult("ce", [ce]))
+    assert (base.seeds, row.seeds, row.compared_seeds) == (3, 1, 1)
+    assert row.difference == of_seed_2.difference
+    assert row.area_difference == of_seed_2.area_difference
+    assert row.difference.estimate != pytest.approx(row.miss_rate - base.miss_rate)
+    # Without a seed in common there is no difference.
+    apart = [line for line in lines if (line["loss"], line["seed"]) != ("ce", 2)]
+    assert [row.difference for row in contests(apart)[0].summaries(1.0)] == [None, None]
+
+
 def test_a_network_alone_is_not_named(measured) -> None:
     lines = [line for line in measured.lines if line["model"] == "gru"]
     contest = contests(lines)[0]
@@ -198,3 +232,70 @@ def test_what_is_no_line_is_refused_with_its_number(measured, tmp_path, text: st
         file.write(text + "\n")
     with pytest.raises(ResultsError, match=f"results.jsonl:2.*{reason}"):
         read_results(path)
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"curve": {}}, "KeyError"),
+        ({"events": [10_000]}, "IndexError"),
+        ({"events": []}, "reshape"),
+        ({"reporting": {"anchor": "x", "false_alarm_rates": None}}, "one or more rates"),
+        ({"reporting": []}, "AttributeError"),
+        ({"window": {"pre": 1}}, "TypeError"),
+        ({"chosen_on_dev": {"threshold": 0.123456}}, "was not visited"),
+        ({"snr_db": "loud"}, "format code"),
+        ({"seed": [1]}, "unhashable"),
+    ],
+)
+def test_a_damaged_line_is_refused_with_its_number(measured, tmp_path, changes: dict, reason: str) -> None:
+    path = tmp_path / "results.jsonl"
+    write_results(path, [measured.lines[0], {**measured.lines[1], **changes}])
+    with pytest.raises(ResultsError, match=rf"results.jsonl:2 is damaged \(.*{reason}"):
+        read_results(path)
+
+
+def test_a_curve_with_a_column_too_short_is_refused(measured, tmp_path) -> None:
+    line = json.loads(json.dumps(measured.lines[0]))
+    line["curve"]["false_alarms"].pop()
+    write_results(tmp_path / "results.jsonl", [line])
+    with pytest.raises(ResultsError, match=r"results.jsonl:1 is damaged .*equally long"):
+        read_results(tmp_path / "results.jsonl")
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"), [(b"", "has no line"), (b"\n\n", "no line"), (b"\xff", "no text")]
+)
+def test_a_file_without_a_line_is_refused(tmp_path, content: bytes, reason: str) -> None:
+    path = tmp_path / "results.jsonl"
+    path.write_bytes(content)
+    with pytest.raises(ResultsError, match=reason):
+        read_results(path)
+
+
+@pytest.mark.parametrize("name", ["sp\udcff", "a\u2028b", "a\u2029b", "a\x85b", "食べる"])
+def test_names_of_any_letters_are_read_back(measured, tmp_path, name: str) -> None:
+    path = tmp_path / "results.jsonl"
+    recordings = [[name, f"{name}/1"]]
+    lines = [
+        {**line, "recordings": recordings, "events": [0] * len(line["events"])} for line in measured.lines[:2]
+    ]
+    write_results(path, lines)
+    assert [line["recordings"] for line in read_results(path)] == [recordings] * 2
+    assert path.read_bytes().isascii()
+
+
+def test_names_that_hold_ends_of_lines_are_read_from_older_files(measured, tmp_path) -> None:
+    path = tmp_path / "results.jsonl"
+    lines = [{**line, "data": "a\u2028b\u2029c\x85d"} for line in measured.lines[:2]]
+    text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines)
+    path.write_text(text, encoding="utf-8")
+    assert [line["data"] for line in read_results(path)] == [line["data"] for line in lines]
+
+
+def test_the_command_prints_json_where_nothing_bounds_false_alarms(measured, tmp_path, capsys) -> None:
+    path = tmp_path / "results.jsonl"
+    write_results(path, [{**line, "curve": {**line["curve"], "hours": 0.0}} for line in measured.lines[:1]])
+    assert main(["compare", "--from", str(path), "--json"]) == 0
+    (table,) = json.loads(capsys.readouterr().out, parse_constant=lambda text: 1 / 0)["tables"]
+    assert [row["false_alarms_per_hour_interval"] for row in table["systems"]] == [[0.0, None]] * 4

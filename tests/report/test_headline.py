@@ -107,6 +107,24 @@ def test_without_speakers_nothing_is_claimed():
     unknown = [replace(event, speaker=None) for event in EVENTS]
     (only,) = said(system("ce", range(6), events=unknown), system("sal", range(24), events=unknown))
     assert "ce 75.0%, sal 0.0%. Whether that is chance cannot be told" in only
+    # All are known here, which is one.
+    alone = [replace(event, speaker="ann") for event in EVENTS]
+    (only,) = said(system("ce", range(6), events=alone), system("sal", range(24), events=alone))
+    assert "of two or more speakers who are all known, and a seed in common." in only
+
+
+def test_a_difference_is_of_the_seeds_that_both_have():
+    ce = system("ce", range(0, 24, 2), seeds=2)
+    first, _ = said(replace(ce, seeds=[1, 2]), replace(system("sal", range(24)), seeds=[2]))
+    assert first.endswith(", p < 0.001, 1 seed in common.")
+    (only,) = said(replace(ce, seeds=[1, 2]), replace(system("sal", range(24)), seeds=[3]))
+    assert "Whether that is chance cannot be told" in only
+
+
+@pytest.mark.parametrize("seeds", [[1], [1, 1], [1, 2, 3]])
+def test_seeds_are_one_a_curve(seeds):
+    with pytest.raises(ValueError, match="a seed for each of 2"):
+        replace(system("ce", range(6), seeds=2), seeds=seeds)
 
 
 def test_without_events_there_is_nothing_to_say():

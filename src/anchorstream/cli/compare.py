@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Sequence
@@ -16,13 +15,13 @@ from anchorstream.cli.training import train_all
 
 if TYPE_CHECKING:
     from anchorstream.compare.launch import Launcher
+    from anchorstream.compare.plan import Trial
     from anchorstream.compare.results import Contest
     from anchorstream.data.corpus import Corpus
-    from anchorstream.train.config import Config
 
 EXAMPLE = """\
 examples:
-  anchorstream compare keyword data=my_recordings task.keywords=[computer]
+  anchorstream compare keyword data=my_recordings "task.keywords=[computer]"
   anchorstream compare keyword data=my_recordings --losses ce,sal --models ds-tcn,crnn --seeds 5 --snr-db 20,10,0
   anchorstream compare my_recipe.yaml --out runs/mine --hours 2
   anchorstream compare keyword data=my_recordings --losses ce,sal --tuned runs/tune-keyword
@@ -44,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="a YAML file, or the name of a shipped recipe: keyword, onset, trigger",
     )
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe"
+    )
     parser.add_argument(
         "--losses",
         type=names,
@@ -131,23 +132,30 @@ def run(args: argparse.Namespace) -> int:
 def _compare(args: argparse.Namespace) -> int:
     from anchorstream.compare.comparison import Conditions
     from anchorstream.compare.experiment import score_all
-    from anchorstream.compare.plan import check_folders, load_subject, own_settings, plan
-    from anchorstream.train.config_error import ConfigError
+    from anchorstream.compare.plan import (
+        check_folders,
+        check_out,
+        load_subject,
+        own_settings,
+        plan,
+        share_splits,
+    )
     from anchorstream.train.per_loss import read_per_loss
 
-    if not args.losses:
-        raise ConfigError(f"--losses names none; the default is {_LOSSES}")
     tuned = read_per_loss(args.tuned) if args.tuned else None
     subject = load_subject(args.recipe, args.overrides, args.losses, args.models, tuned=tuned)
     config = subject.config
     launcher = _ray() if args.ray else None
     out = args.out or Path("runs") / f"compare-{Path(args.recipe).stem}"
+    check_out(out)
     trials = plan(subject, range(config.seed, config.seed + args.seeds), out)
     check_folders(trials)
     networks, losses = ", ".join(subject.networks), ", ".join(subject.losses)
     _say(f"{len(trials)} trainings into {out}: {losses} on {networks}, {args.seeds} seed(s)")
     # Before anything is trained, so that a folder without recordings is told at once.
-    clips = None if all(trial.trained for trial in trials) else _corpus(config)
+    clips = None if all(trial.trained for trial in trials) else _corpus(trials)
+    if clips is not None:
+        share_splits(trials, clips)
     train_all(trials, jobs=args.jobs, cached=not args.no_cache, launcher=launcher)
     outcome = score_all(
         trials,
@@ -162,18 +170,19 @@ def _compare(args: argparse.Namespace) -> int:
             "seeds": args.seeds,
             **({"settings of each loss": settings} if (settings := own_settings(subject)) else {}),
         },
-        lambda: clips or _corpus(config),
+        lambda: clips or _corpus(trials),
         loading_bar,
     )
     _print(outcome.contests, args, {"results": str(outcome.results), "report": str(outcome.report)})
     return 0
 
 
-def _corpus(config: Config) -> Corpus:
+def _corpus(trials: Sequence[Trial]) -> Corpus:
+    from anchorstream.compare.plan import known_splits_of
     from anchorstream.train.corpus import corpus_of
 
     with loading_bar("reading the recordings") as progress:
-        return corpus_of(config, progress)
+        return corpus_of(trials[0].config, progress, known_splits_of(trials))
 
 
 def _ray() -> Launcher:
@@ -186,6 +195,7 @@ def _print(found: Sequence[Contest], args: argparse.Namespace, about: dict[str, 
     """To stdout: every table, for people, for a page, or for a program."""
     from anchorstream.cli.table import print_table
     from anchorstream.compare.markdown import markdown
+    from anchorstream.report.strict_json import to_json
 
     if args.json:
         tables = [
@@ -201,7 +211,7 @@ def _print(found: Sequence[Contest], args: argparse.Namespace, about: dict[str, 
             }
             for contest in found
         ]
-        print(json.dumps({**about, "tables": tables}))
+        print(to_json({**about, "tables": tables}))
     elif args.markdown:
         print("\n".join(markdown(found)).strip())
     else:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import hours, number
+from anchorstream.cli.arguments import add_jobs, hours, names, number, positive_int
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
@@ -47,23 +47,29 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--out", type=Path, metavar="DIR", help="default: runs/demo, for another task runs/demo-TASK"
     )
     parser.add_argument(
-        "--losses", default=_DEFAULT_LOSSES, help=f"the baseline first (default: {_DEFAULT_LOSSES})"
+        "--losses",
+        type=names,
+        default=_DEFAULT_LOSSES,
+        metavar="A,B,...",
+        help=f"the baseline first (default: {_DEFAULT_LOSSES})",
     )
     parser.add_argument(
-        "--seeds", type=int, default=1, metavar="N", help="trainings of each loss (default: 1)"
+        "--seeds", type=positive_int, default=1, metavar="N", help="trainings of each loss (default: 1)"
     )
     parser.add_argument(
         "--snr-db", type=number, default=10.0, metavar="DB", help="noise of the test (default: 10)"
     )
     parser.add_argument("--hours", type=hours, default=1.0, help="length of the test streams (default: 1)")
-    parser.add_argument("--jobs", type=int, metavar="N", help="trainings side by side (default: one a core)")
+    add_jobs(parser)
     parser.add_argument(
         "--no-cache",
         action="store_true",
         help="let every training mix its streams by itself; by default those of a seed share them on disk",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.add_argument("overrides", metavar="key=value", nargs="*", help="overrides of the recipe")
+    parser.add_argument(
+        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -72,10 +78,12 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare.comparison import Conditions, provenance
     from anchorstream.compare.evaluation import chosen_decoder
     from anchorstream.compare.experiment import score
+    from anchorstream.compare.file_names import file_names
     from anchorstream.compare.markdown import write_markdown
-    from anchorstream.compare.plan import plan
+    from anchorstream.compare.plan import check_out, known_splits_of, plan, share_splits
     from anchorstream.compare.results import RESULTS_FILE, contest_of, write_results
     from anchorstream.export import export_run
+    from anchorstream.report.strict_json import to_json
     from anchorstream.train.corpus import corpus_of
 
     subject = _subject(args)
@@ -83,14 +91,16 @@ def run(args: argparse.Namespace) -> int:
     out = args.out or Path("runs") / _demo_name(args.task)
     label, reporting = config.task.labels[0], config.task.reporting
     conditions = Conditions("test", args.snr_db, args.hours)
+    check_out(out)
+    trials = plan(subject, range(config.seed, config.seed + args.seeds), out, name_networks=False)
     with loading_bar("recordings" if args.data else "synthetic speech") as progress:
-        corpus = corpus_of(config, progress)
+        corpus = corpus_of(config, progress, known_splits_of(trials))
     kind = "recordings" if args.data else "synthetic speech (eSpeak NG)"
     print(
         f"{kind}: {len(corpus.clips)} clips; training {', '.join(losses)} x {args.seeds} seed(s) into {out}",
         file=sys.stderr,
     )
-    trials = plan(subject, range(config.seed, config.seed + args.seeds), out, name_networks=False)
+    share_splits(trials, corpus)
     train_all(trials, jobs=args.jobs, cached=not args.no_cache)
     context = {
         "command": shlex.join(["anchorstream", *sys.argv[1:]]),
@@ -110,12 +120,13 @@ def run(args: argparse.Namespace) -> int:
     write_markdown(out, tables, {**about, "date": provenance()["date"]})
 
     exported = _to_export(comparison)
-    model = export_run(exported, out / f"{label.replace(' ', '_')}.onnx", chosen_decoder(exported))
+    name = file_names(config.task.labels)[label].replace(" ", "_")
+    model = export_run(exported, out / f"{name}.onnx", chosen_decoder(exported))
     live = _live(model, comparison)
     if args.json:
         by_rate = [tables[0].summaries(rate) for rate in reporting.headline_rates]
         print(
-            json.dumps(
+            to_json(
                 {
                     "model": str(model),
                     "report": str(scored.pages[label]),
@@ -133,7 +144,7 @@ def run(args: argparse.Namespace) -> int:
     for row in live["detections"]:
         print(f"  {row['time_s']:7.2f} s  {row['label']}  score {row['score']:.2f}  {row['note']}")
     print(f"  {live['missed']} of {live['events']} missed")
-    print(f"\nreport: {scored.pages[label]}\nnext:   {called()} listen {model}")
+    print(f"\nreport: {scored.pages[label]}\nnext:   {called()} listen {shlex.quote(str(model))}")
     return 0
 
 
@@ -149,9 +160,8 @@ def _subject(args: argparse.Namespace) -> Subject:
         overrides.insert(0, f"task.keywords={json.dumps([args.keyword])}")
     if args.data is not None:
         overrides.insert(0, f"data={json.dumps(str(args.data))}")
-    problems = [f"--seeds must be at least 1, got {args.seeds}"] if args.seeds < 1 else []
     recipe = args.task if args.data is not None else _demo_name(args.task)
-    return load_subject(recipe, overrides, args.losses.split(","), problems=problems)
+    return load_subject(recipe, overrides, args.losses)
 
 
 def _demo_name(task: str) -> str:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import hours, milliseconds, number, threshold
+from anchorstream.cli.arguments import hours, milliseconds, number, positive
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
@@ -46,7 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--hours", type=hours, default=1.0, help="length of the streams (default: 1)")
     parser.add_argument(
         "--target-fa-per-hour",
-        type=threshold,
+        type=positive,
         metavar="R",
         help="choose the threshold with the fewest misses that keeps to so many false alarms per hour on dev",
     )
@@ -78,6 +78,7 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare.choice import Limits, choose_on_dev
     from anchorstream.compare.comparison import Conditions, compare, write_reports
     from anchorstream.compare.halves import score_halves
+    from anchorstream.compare.plan import check_out
     from anchorstream.compare.results import contest_of
     from anchorstream.score.text import table
     from anchorstream.train.corpus import check_halves, check_missing, corpus_of
@@ -85,6 +86,7 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.train.run import open_run
 
     trained = open_run(args.run)
+    check_out(args.out or args.run)
     if args.halves:
         check_halves(trained.config)
     missing = (args.without,) if args.without else ()

@@ -41,11 +41,10 @@ def print_table(title: str, contest: Contest) -> None:
         row += [cells.frame_auc(system)] if contest.reporting.frame_auc else []
         table.add_row(*row, end_section=system.name in ends)
     curve = systems[0].curves[0]
-    speakers = {event.speaker for event in curve.events}
     table.caption = (
-        f"{len(curve.events)} events of {len(speakers)} speakers, {curve.hours:.2f} h without events, "
-        f"{len(systems[0].curves)} seed(s). FA/h: false alarms per hour. Latency after {contest.reporting.anchor}. "
-        f"Intervals: {by_rate[0][0].interval_method}. Missed by deadlines: at {rates[0]:g} FA/h, mean over latency "
+        f"{len(curve.events)} events of {cells.speakers(curve.events)}, {curve.hours:.2f} h without events, "
+        f"{cells.seeds(systems)}. FA/h: false alarms per hour. Latency after {contest.reporting.anchor}. "
+        f"Intervals: {cells.interval_method(by_rate[0])}. Missed by deadlines: at {rates[0]:g} FA/h, mean over latency "
         f"deadlines from 0 to {1000 * curve.window.post_s:.0f} ms. {cells.caution(systems)}"
     ).rstrip()
     _print(table)

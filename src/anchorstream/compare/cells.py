@@ -5,20 +5,49 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from anchorstream.compare.halves import HalfAlarms
-from anchorstream.metrics import Difference
+from anchorstream.metrics import Difference, Event
 from anchorstream.report import SystemResult
 from anchorstream.report.headline import p_text
-from anchorstream.report.summary import Summary
+from anchorstream.report.summary import Summary, seeds_differ
 
 
 def caution(systems: Sequence[SystemResult]) -> str:
     """What is to be said of a comparison of single trainings, which looks surer than it is; empty for others."""
-    if len(systems) < 2 or any(len(system.curves) > 1 for system in systems):
+    single = [system.name for system in systems if len(system.curves) == 1]
+    if len(systems) < 2 or not single:
         return ""
-    return (
-        "Each is one training: another seed can move a miss rate further than these intervals, which know of no "
-        "other. Several (--seeds 3) tell a better loss from a lucky one."
+    told = (
+        "Each is one training"
+        if len(single) == len(systems)
+        else f"Of {', '.join(single)} there is one training"
     )
+    return (
+        f"{told}: another seed can move a miss rate further than these intervals, which know of no other. Several "
+        "(--seeds 3) tell a better loss from a lucky one."
+    )
+
+
+def seeds(systems: Sequence[SystemResult]) -> str:
+    """How many there are, and over which of them systems are compared where they have different ones."""
+    counts = sorted({len(system.curves) for system in systems})
+    told = f"{counts[0]} seed(s)" if len(counts) == 1 else f"{counts[0]} to {counts[-1]} seeds"
+    return f"{told}, differences over those that both have" if seeds_differ(systems) else told
+
+
+def speakers(events: Sequence[Event]) -> str:
+    """How many speakers there are, as far as they are known."""
+    known = {event.speaker for event in events} - {None}
+    if not known:
+        return "unknown speakers"
+    told = f"{len(known)} speaker{'' if len(known) == 1 else 's'}"
+    return f"{told} and unknown ones" if any(event.speaker is None for event in events) else told
+
+
+def interval_method(summaries: Sequence[Summary]) -> str:
+    """How the intervals of miss rates are made."""
+    if all(summary.interval_method == "speakers" for summary in summaries):
+        return "bootstrap over speakers, Wilson's where all is hit, or missed"
+    return "Wilson's, as if events were independent: drawing speakers takes two or more, all of them known"
 
 
 def miss_rate(summary: Summary) -> str:

@@ -14,6 +14,7 @@ from anchorstream import __version__
 from anchorstream.compare import cells
 from anchorstream.compare.evaluation import ScoredRun, score_systems
 from anchorstream.compare.examples import pick_examples
+from anchorstream.compare.file_names import file_names
 from anchorstream.data.clip import Split
 from anchorstream.data.corpus import Corpus
 from anchorstream.data.motion.worn import Modality
@@ -142,7 +143,7 @@ def write_reports(
 def page_folders(folder: Path, labels: Sequence[str]) -> dict[str, Path]:
     """Where the report of each label lies."""
     several = len(labels) > 1
-    return {label: folder / label.replace("/", "_") if several else folder for label in labels}
+    return {label: folder / name if several else folder for label, name in file_names(labels).items()}
 
 
 def provenance() -> dict[str, Any]:
@@ -167,4 +168,5 @@ def _result(name: str, runs: Sequence[ScoredRun], streams: FeatureStreams, label
             {"seed": scored.run.config.seed, **row} for scored in runs for row in scored.run.training_curve()
         ],
         frame_auc=[scored.frame_auc[label] for scored in runs if label in scored.frame_auc],
+        seeds=[scored.run.config.seed for scored in runs],
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -103,7 +104,8 @@ def score_all(
     """Scores trained trials on several sets of streams, one after the other, and writes all that a comparison leaves.
 
     A set of streams on which these trials, and no others, were scored before is taken from ``results.jsonl``, with its
-    report; after each set the file is written, so that a killed comparison goes on with the next one.
+    report, if that says by a fingerprint that it is of these trainings; after each set the file is written, so that a
+    killed comparison goes on with the next one.
 
     Args:
         trials: all of them trained.
@@ -121,15 +123,17 @@ def score_all(
     clips = None
     for conditions in levels:
         folder = out / f"snr-{conditions.snr_db:g}db" if len(levels) > 1 else out
-        there = [path / "report.html" for path in page_folders(folder, labels).values()]
+        folders = page_folders(folder, labels).values()
         kept = [line for line in before if conditions_of(conditions).items() <= line.items()]
-        if [_identity(line) for line in kept] == _expected(trials, conditions) and all(
-            page.is_file() for page in there
+        expected = _expected(trials, conditions)
+        fingerprint = hashlib.sha256(json.dumps(expected).encode()).hexdigest()
+        if [_identity(line) for line in kept] == expected and all(
+            _holds(path, fingerprint) for path in folders
         ):
             lines += kept
         else:
             clips = clips or corpus()
-            about = {**context, "audit": clips.audit.to_dict()}
+            about = {**context, "audit": clips.audit.to_dict(), "fingerprint": fingerprint}
             name = f"{title}, {conditions.snr_db:g} dB" if len(levels) > 1 else title
             with progress(f"scoring at {conditions.snr_db:g} dB") as on_progress:
                 scored = score(trials, clips, conditions, folder, name, about, on_progress)
@@ -137,7 +141,7 @@ def score_all(
             # What comes later in the file is still to be looked at, and must outlive a kill.
             write_results(results, [*lines, *(line for line in before if line not in kept)])
         before = [line for line in before if line not in kept]
-        pages += there
+        pages += [path / "report.html" for path in folders]
     write_results(results, lines)
     found = contests(lines)
     about = {name: str(value) for name, value in context.items() if isinstance(value, str)}
@@ -183,6 +187,15 @@ def _expected(trials: Sequence[Trial], conditions: Conditions) -> list[str]:
         for seeds in _systems(trials).values()
         for trial in seeds
     ]
+
+
+def _holds(folder: Path, fingerprint: str) -> bool:
+    """Whether both files of the report in the folder are there and say that they have this fingerprint.
+
+    A page may be an overview, of other seeds, or of a call that was killed before it wrote its lines.
+    """
+    files = [folder / "report.html", folder / "report.json"]
+    return all(path.is_file() and fingerprint in path.read_text(encoding="utf-8") for path in files)
 
 
 def _read_before(path: Path) -> list[Line]:

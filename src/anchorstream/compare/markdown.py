@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from anchorstream.compare import cells
 from anchorstream.compare.results import Contest
 from anchorstream.metrics import rate_text
 from anchorstream.report import SystemResult
+from anchorstream.report.style import printable
 from anchorstream.report.summary import Summary
 from anchorstream.train.run import write_beside
 
@@ -23,7 +25,7 @@ def write_markdown(folder: Path, contests: Sequence[Contest], context: Mapping[s
         contests: what was compared.
         context: what else is to be said, a line each, such as the command and the date.
     """
-    lines = [f"- {name}: {value}" for name, value in context.items()]
+    lines = [f"- {name}: {_text(value)}" for name, value in context.items()]
     path = folder / RESULTS_FILE
     write_beside(path, "\n".join([*lines, *markdown(contests)]) + "\n")
     return path
@@ -35,7 +37,7 @@ def markdown(contests: Sequence[Contest]) -> list[str]:
     lines = []
     for contest in contests:
         heading = contest.label if one_place else f"{contest.label}, {contest.streams}"
-        lines += ["", f"### {heading}", "", *_table(contest), "", _footnote(contest)]
+        lines += ["", f"### {_text(heading)}", "", *_table(contest), "", _footnote(contest)]
     return lines
 
 
@@ -85,20 +87,26 @@ def _at_chosen_threshold(system: SystemResult) -> str:
     points = system.operating_points
     misses, events = sum(point.misses for point in points), sum(point.events for point in points)
     false_alarms = sum(point.false_alarms for point in points) / len(points)
-    return f"| {system.name} | {misses / events:.1%} | {rate_text(false_alarms, points[0].hours)} |"
+    missed = f"{misses / events:.1%}" if events else "-"
+    return f"| {system.name} | {missed} | {rate_text(false_alarms, points[0].hours)} |"
 
 
 def _footnote(contest: Contest) -> str:
     systems = contest.systems
     curve = systems[0].curves[0]
-    speakers = len({event.speaker for event in curve.events})
     recordings = len({event.clip_id for event in curve.events})
+    method = cells.interval_method(contest.summaries(contest.reporting.headline_rates[0]))
     return (
-        f"{len(curve.events)} events ({recordings} recordings of {speakers} speakers, each several times, in other "
-        f"noise), {curve.hours:.2f} h without an event, {len(systems[0].curves)} seed(s). FA/h: false alarms per hour. "
-        f"Brackets: 95%, bootstrap over speakers of the mean over seeds. Latency in ms after "
-        f"{contest.reporting.anchor}, over the hits of all seeds. {cells.caution(systems)}"
+        f"{len(curve.events)} events ({recordings} recordings of {cells.speakers(curve.events)}, each several times, "
+        f"in other noise), {curve.hours:.2f} h without an event, {cells.seeds(systems)}. FA/h: false alarms per hour. "
+        f"Brackets: 95% of the mean over seeds, {method}. Latency in ms after {contest.reporting.anchor}, over the "
+        f"hits of all seeds. {cells.caution(systems)}"
     ).rstrip()
+
+
+def _text(value: str) -> str:
+    """A name of any letters as text of one line, and neither a tag, a cell nor code."""
+    return re.sub(r"[\\`|<]", r"\\\g<0>", printable(value).replace("\n", " "))
 
 
 def _seeds(summary: Summary) -> str:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from markupsafe import Markup
 from matplotlib.ticker import PercentFormatter
@@ -15,6 +15,7 @@ from matplotlib.ticker import PercentFormatter
 from anchorstream.compare import cells
 from anchorstream.compare.results import Contest
 from anchorstream.report.page import environment, write_page
+from anchorstream.report.strict_json import to_json
 from anchorstream.report.style import colour_of, drawing, legend_name, new_figure, to_svg
 from anchorstream.report.summary import Summary
 
@@ -53,7 +54,7 @@ def write_overview(
         columns = [
             {
                 "name": f"{contests[i].streams.snr_db:g} dB",
-                "page": pages[i].relative_to(folder).as_posix(),
+                "page": quote(pages[i].relative_to(folder).as_posix()),
             }
             for i in chosen
         ]
@@ -82,11 +83,9 @@ def write_overview(
         for rate in contest.reporting.false_alarm_rates
         for summary in contest.summaries(rate)
     ]
-    # Without any exposure the upper limit of a rate of false alarms is infinite.
-    document = [{name: _finite(value) for name, value in row.items()} for row in document]
     write_page(
         folder / "report.json",
-        json.dumps({"title": title, "summary": document, "context": context, "caution": caution}, indent=1),
+        to_json({"title": title, "summary": document, "context": context, "caution": caution}, indent=1),
     )
     write_page(folder / "report.html", page)
     return folder / "report.html"
@@ -112,8 +111,8 @@ def overall_verdict(rows: Sequence[Sequence[Summary]], places: str) -> str:
         for system, miss_rate, difference in of_contest:
             wins[system] += miss_rate == fewest
             if difference is not None:
-                better[system] += difference.high < 0
-                worse[system] += difference.low > 0
+                better[system] += difference.clear and difference.estimate < 0
+                worse[system] += difference.clear and difference.estimate > 0
     rate = f"{rows[0][0].rate:g} false alarm{'' if rows[0][0].rate == 1 else 's'} per hour"
     ranked = ", ".join(f"{system} on {count}" for system, count in wins.most_common() if count)
     told = f"At {rate}, over {len(rated)} {places}, fewest misses: {ranked}"
@@ -205,9 +204,3 @@ def _against_noise(
     axes.set_ylabel("missed")
     figure.legend(loc="outside upper left", ncols=3)
     return Markup(to_svg(figure, "Miss rate against noise level"))
-
-
-def _finite(value: object) -> object:
-    if isinstance(value, tuple | list):
-        return [_finite(item) for item in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value

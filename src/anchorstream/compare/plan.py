@@ -8,9 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from anchorstream.data.clip import Split
+from anchorstream.data.corpus import Corpus
 from anchorstream.models.presets import PRESETS
 from anchorstream.train.config import Config, ModelConfig
 from anchorstream.train.config_error import ConfigError
+from anchorstream.train.divisions import SPLITS_FILE, keep_splits, known_splits
 from anchorstream.train.per_loss import OF_THE_STEP, PerLoss
 from anchorstream.train.recipe import load_config
 from anchorstream.train.run import CHECKPOINT_FOLDER, CONFIG_FILE, SUMMARY_FILE
@@ -72,7 +75,6 @@ def load_subject(
     overrides: Sequence[str],
     losses: Sequence[str],
     networks: Sequence[str] = (),
-    problems: Sequence[str] = (),
     tuned: PerLoss | None = None,
 ) -> Subject:
     """Reads a recipe and tries it with every loss and every network, before anything is trained.
@@ -83,13 +85,14 @@ def load_subject(
         losses: what to compare, the baseline first.
         networks: names as ``anchorstream models`` lists them. The recipe's own network, which is the default,
             keeps the recipe's options; another has those of its size.
-        problems: what is wrong besides.
         tuned: settings of single losses, in the place of those that the recipe has.
 
     Raises:
         ConfigError: listing everything that is wrong, with the recipe, the overrides, the losses and the networks.
     """
-    found = [*problems, *_repeated("loss", losses), *_repeated("model", networks)]
+    found = [*_repeated("loss", losses), *_repeated("model", networks)]
+    if not losses:
+        found.append("--losses names none")
     found += [
         f"--tuned: there is nothing for the loss {loss!r}" for loss in losses if loss not in (tuned or losses)
     ]
@@ -161,6 +164,33 @@ def side_by_side(config: Config) -> Config:
     optimiser = config.optimiser
     optimiser = optimiser.model_copy(update={"threads": optimiser.threads or 1, "workers": 0})
     return config.model_copy(update={"optimiser": optimiser})
+
+
+def check_out(folder: Path) -> None:
+    """Refuses a folder that cannot be made, before anything is read for what is to be written into it.
+
+    Raises:
+        ConfigError: if there is a file in its place, or in that of a folder above it.
+    """
+    there = next((path for path in (folder, *folder.parents) if path.exists()), None)
+    if there is not None and not there.is_dir():
+        raise ConfigError(f"--out: expected a folder, and {there} is a file; name another, or remove it")
+
+
+def known_splits_of(trials: Sequence[Trial]) -> dict[str, Split]:
+    """The split of each recording that trials which were begun before have been trained with; the first one counts."""
+    known: dict[str, Split] = {}
+    for trial in reversed(trials):
+        known |= known_splits(trial.folder, trial.config)
+    return known
+
+
+def share_splits(trials: Sequence[Trial], corpus: Corpus) -> None:
+    """Has the trials that are still to begin train with the splits of the others, whatever was recorded since."""
+    for trial in trials:
+        if not trial.trained and not (trial.folder / SPLITS_FILE).is_file():
+            trial.folder.mkdir(parents=True, exist_ok=True)
+            keep_splits(trial.folder, trial.config, corpus)
 
 
 def check_folders(trials: Sequence[Trial]) -> None:

@@ -23,7 +23,7 @@ from anchorstream.compare.evaluation import ScoredRun
 from anchorstream.decode import DecoderSettings
 from anchorstream.metrics import Curve, Event, MatchWindow, OperatingPoint, deadlines_of, frontier_indices
 from anchorstream.report import SystemResult
-from anchorstream.report.summary import Summary, summarise
+from anchorstream.report.summary import Summary, latencies_at, summarise
 from anchorstream.tasks import Reporting
 from anchorstream.train.config import SYNTHETIC, Config
 from anchorstream.train.run import Run, write_beside
@@ -68,15 +68,20 @@ class Contest:
     @property
     def baseline(self) -> str:
         """The loss that those on the same network are compared with."""
-        return self.systems[0].name.rpartition("/")[2]
+        return _loss_of(self.systems[0])
 
     def summaries(self, rate: float) -> list[Summary]:
         """Each system at so many false alarms per hour, against the baseline of its own network."""
-        return [
-            summarise(system, rate, block[0] if system is not block[0] else None)
-            for block in self.blocks
-            for system in block
-        ]
+        rows = []
+        for block in self.blocks:
+            # Files that were put together may have a network without the baseline: it is compared with nothing.
+            first = next((system for system in block if _loss_of(system) == self.baseline), None)
+            rows += [summarise(system, rate, first if system is not first else None) for system in block]
+        return rows
+
+
+def _loss_of(system: SystemResult) -> str:
+    return system.name.rpartition("/")[2]
 
 
 def contest_of(comparison: Comparison, conditions: Conditions, label: str) -> Contest:
@@ -158,22 +163,32 @@ def config_hash(config: Config) -> str:
 
 def write_results(path: Path, lines: Iterable[Line]) -> None:
     """Writes the file anew, whole or not at all."""
-    write_beside(path, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    # In ASCII: a name may hold bytes that are no text, which JSON can escape and UTF-8 cannot hold.
+    write_beside(path, "".join(json.dumps(line) + "\n" for line in lines))
 
 
 def read_results(path: Path) -> list[Line]:
     """The lines of a file.
 
     Raises:
-        ResultsError: if a line is no JSON, is of another schema, or lacks a field.
+        ResultsError: if there is no line, or one is no JSON, is of another schema, lacks a field, or is damaged.
         OSError: if the file cannot be read.
     """
+    try:
+        whole = path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ResultsError(
+            f"{path} is no text ({error}); expected a file that `anchorstream compare` wrote"
+        ) from error
     lines = []
-    for number, text in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1):
+    # Not by `splitlines`: a name may hold what it takes for the end of a line, and JSON does not.
+    for number, text in enumerate(whole.split("\n"), start=1):
+        if not text:
+            continue
         where = f"{path}:{number}"
         try:
             line = json.loads(text)
-        except json.JSONDecodeError as error:
+        except ValueError as error:
             raise ResultsError(
                 f"{where} is no JSON ({error}); expected a file that `anchorstream compare` wrote"
             ) from error
@@ -184,8 +199,26 @@ def read_results(path: Path) -> list[Line]:
             )
         if missing := sorted(_NEEDED - set(line)):
             raise ResultsError(f"{where}: a line must have {', '.join(missing)}")
+        try:
+            _try(line)
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ResultsError(
+                f"{where} is damaged ({type(error).__name__}: {error}); expected a line that `anchorstream compare` "
+                "wrote"
+            ) from error
         lines.append(line)
+    if not lines:
+        raise ResultsError(f"{path} has no line; expected a file that `anchorstream compare` wrote")
     return lines
+
+
+def _try(line: Line) -> None:
+    """Makes of a line what tables are made of, so that whatever is wrong is told while its place is known."""
+    (contest,) = contests([line])
+    (system,) = contest.systems
+    str(contest.streams)
+    for rate in contest.reporting.false_alarm_rates:
+        latencies_at(system, rate)
 
 
 _NEEDED = {
@@ -274,12 +307,16 @@ def _system(name: str, seeds: Sequence[Line]) -> SystemResult:
         ],
         training=[{"seed": line["seed"], **row} for line in seeds for row in line.get("training", ())],
         frame_auc=areas,
+        seeds=[line["seed"] for line in seeds],
     )
 
 
 def _curve(line: Line) -> Curve:
     """The curve at the thresholds that were kept. Of them, those that were best among all are best again."""
     kept = line["curve"]
+    lengths = {len(kept[name]) for name in ("thresholds", "false_alarms", "latencies_us")}
+    if len(lengths) > 1:
+        raise ValueError(f"the columns of a curve must be equally long, got {sorted(lengths)}")
     recordings = [line["recordings"][index] for index in line["events"]]
     # When in its stream an event happened is not kept: `streams_hash` says whether two lines have the same.
     events = tuple(Event(line["label"], 0.0, 0.0, speaker, clip_id) for speaker, clip_id in recordings)

@@ -32,8 +32,8 @@ def headline(rows: Sequence[Summary], deadline_s: float) -> list[str]:
     if all(row.difference is None for row in rows):
         shares = ", ".join(f"{_name(row)} {percent(row.miss_rate)}" for row in rows)
         return [
-            f"{at}, the events missed are: {shares}. Whether that is chance cannot be told, "
-            "since not all speakers are known, or events differ."
+            f"{at}, the events missed are: {shares}. Whether that is chance cannot be told: it takes the same events, "
+            "of two or more speakers who are all known, and a seed in common."
         ]
     misses = _Measure(
         what=at,
@@ -56,12 +56,13 @@ class _Measure:
     value: Callable[[Summary], float | None]
     difference: Callable[[Summary], Difference | None]
 
-    def told(self, row: Summary) -> str:
+    def told(self, row: Summary, base: Summary) -> str:
         """The difference of a system, with its interval, its p-value, and how many seeds it is of."""
         found = self.difference(row)
         if found is None:
-            return "no events in common"
-        seeds = f"{row.seeds} seed{'' if row.seeds == 1 else 's'}"
+            return "nothing in common"
+        seeds = f"{row.compared_seeds} seed{'' if row.compared_seeds == 1 else 's'}"
+        seeds += " in common" if {row.seeds, base.seeds} != {row.compared_seeds} else ""
         return (
             f"{points(found.estimate)} points [{points(found.low)}, {points(found.high)}], "
             f"{p_text(found)}, {seeds}"
@@ -78,7 +79,7 @@ def _compared(rows: Sequence[Summary], of: _Measure) -> str:
         best = better[0]
         told = (
             f"{of.what}, {_name(best)} misses {percent(of.value(best))} where {_name(base)} misses {base_value}: "
-            f"{of.told(best)}."
+            f"{of.told(best, base)}."
         )
         return told + _others("fewer", better[1:]) + _others("more", worse)
     if worse:
@@ -87,7 +88,7 @@ def _compared(rows: Sequence[Summary], of: _Measure) -> str:
             told = f"{of.what}, {_name(base)} misses fewest, {base_value}."
         else:
             told = f"{of.what}, no system can be shown to miss fewer than {_name(base)}, {base_value}."
-        told += f" {_name(first)} misses {percent(of.value(first))}: {of.told(first)}."
+        told += f" {_name(first)} misses {percent(of.value(first))}: {of.told(first, base)}."
         return told + _others("more", others)
     row, _ = max(compared, key=lambda pair: abs(pair[1].estimate))
     if len(compared) == 1:
@@ -97,7 +98,7 @@ def _compared(rows: Sequence[Summary], of: _Measure) -> str:
     furthest = "it" if len(compared) == 1 else f"furthest from it is {_name(row)}, which"
     return (
         f"{of.what}, {told}, which misses {base_value}: {furthest} misses {percent(of.value(row))}, "
-        f"{of.told(row)}, which chance could explain."
+        f"{of.told(row, base)}, which chance could explain."
     )
 
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
@@ -19,8 +16,9 @@ from anchorstream.report.pictures import det_figure, frontier_figure, latency_fi
 from anchorstream.report.result import SystemResult
 from anchorstream.report.sound import mp3_data_uri
 from anchorstream.report.speakers import SpeakerMisses, misses_by_speaker
+from anchorstream.report.strict_json import to_json
 from anchorstream.report.style import drawing, printable, to_svg
-from anchorstream.report.summary import Summary, summarise
+from anchorstream.report.summary import Summary, seeds_differ, summarise
 
 #: False alarms per hour in the table at the top; latency is stated at the first of them.
 HEADLINE_RATES = (1.0, 5.0)
@@ -83,6 +81,7 @@ def write_report(
             plural={"miss": "misses", "false alarm": "false alarms", "hit": "hits"},
             pictures=_pictures(systems, rates, headline_rates[0]),
             speakers=speakers,
+            seeds_differ=seeds_differ(systems),
             training=_training(systems),
             examples=_examples(systems, _EXAMPLES_AT_MOST),
             context=context,
@@ -91,12 +90,9 @@ def write_report(
     out_dir.mkdir(parents=True, exist_ok=True)
     write_page(
         out_dir / "report.json",
-        json.dumps(
-            _json(
-                {**_document(title, systems, rows, headline_rates[0], speakers, context), "caution": caution}
-            ),
+        to_json(
+            {**_document(title, systems, rows, headline_rates[0], speakers, context), "caution": caution},
             indent=1,
-            allow_nan=False,
         ),
     )
     path = out_dir / "report.html"
@@ -190,21 +186,6 @@ def _document(
         "misses_by_speaker": {row.speaker: {"events": row.events, "missed": row.missed} for row in speakers},
         "context": context,
     }
-
-
-def _json(value: object) -> Any:  # noqa: ANN401 - that is what JSON is
-    """JSON-ready: arrays become lists, what is no number or no finite one becomes ``None`` or text."""
-    if isinstance(value, Mapping):
-        return {str(key): _json(item) for key, item in value.items()}
-    if isinstance(value, np.ndarray | np.generic):
-        return _json(value.tolist())
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_json(item) for item in value]
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if value is None or isinstance(value, bool | int | str):
-        return value
-    return str(value)
 
 
 def write_page(path: Path, text: str) -> None:

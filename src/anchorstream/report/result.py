@@ -66,9 +66,11 @@ class SystemResult:
         training: rows of the training log; "epoch" is the horizontal axis, "seed" (optional) tells the
             lines apart, every other number is drawn.
         frame_auc: the frame-wise ROC-AUC, one for each seed, where it is to be reported.
+        seeds: which they are, in the order of the curves; empty where that is not known.
 
     Raises:
-        ValueError: if there is no curve, or the curves are not about the same label and events.
+        ValueError: if there is no curve, the curves are not about the same label and events, or there are not as many
+            seeds, all different.
     """
 
     name: str
@@ -77,10 +79,16 @@ class SystemResult:
     examples: Sequence[Example] = ()
     training: Sequence[Mapping[str, object]] = ()
     frame_auc: Sequence[float] = ()
+    seeds: Sequence[int] = ()
 
     def __post_init__(self) -> None:
         if not self.curves:
             raise ValueError(f"system {self.name!r} has no curve: at least one seed is needed")
+        if self.seeds and not len(self.seeds) == len(set(self.seeds)) == len(self.curves):
+            raise ValueError(
+                f"system {self.name!r}: expected a seed for each of {len(self.curves)} curve(s), all different, "
+                f"got {list(self.seeds)}"
+            )
         first = self.curves[0]
         for curve in self.curves[1:]:
             if curve.label != first.label or curve.events != first.events:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.metrics import (
+    Curve,
     Difference,
     cluster_bootstrap,
     early_share,
@@ -43,8 +44,10 @@ class Summary:
         latency_p50_s: over the hits of all seeds; ``None`` without a hit.
         latency_p90_s: likewise.
         early_share: share of those hits before the anchor.
+        compared_seeds: how many of the seeds the differences are of: those that the first system has too, or all where
+            it is not known which they are; 0 without differences.
         difference: miss rate less that of the first system on the same events; ``None`` for the first
-            system, and where events differ or speakers are unknown.
+            system, and where events differ, speakers are unknown, or no seed is shared.
         area: mean miss rate over the deadlines from the anchor to the end of the window, see
             `anchorstream.metrics.frontier`; ``None`` without events.
         area_interval: 95%, bootstrap over speakers; ``None`` where they are unknown.
@@ -66,6 +69,7 @@ class Summary:
     latency_p50_s: float | None
     latency_p90_s: float | None
     early_share: float | None
+    compared_seeds: int
     difference: Difference | None
     area: float | None
     area_interval: tuple[float, float] | None
@@ -88,12 +92,12 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
     count, hours = false_alarms / len(system.curves), system.curves[0].hours
     speakers = speakers_of(system)
     by_deadline = frontier(system.curves, rate)
+    ours, theirs = _shared(system, first) if first is not None and speakers else ([], [])
     difference = area_difference = None
-    if first is not None and speakers and first.curves[0].events == system.curves[0].events:
-        theirs = np.isnan(latencies_at(first, rate)).mean(axis=0)
-        difference = paired_cluster_bootstrap(missed.mean(axis=0), theirs, speakers)
+    if ours and theirs and ours[0].events == theirs[0].events:
+        difference = paired_cluster_bootstrap(_missed(ours, rate), _missed(theirs, rate), speakers)
         area_difference = paired_cluster_bootstrap(
-            by_deadline.of_events, frontier(first.curves, rate).of_events, speakers
+            frontier(ours, rate).of_events, frontier(theirs, rate).of_events, speakers
         )
     return Summary(
         system=system.name,
@@ -111,6 +115,7 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
         latency_p50_s=float(np.quantile(hits_s, 0.5)) if len(hits_s) else None,
         latency_p90_s=float(np.quantile(hits_s, 0.9)) if len(hits_s) else None,
         early_share=early_share(hits_s),
+        compared_seeds=len(ours) if difference is not None else 0,
         difference=difference,
         area=by_deadline.area,
         area_interval=miss_interval(by_deadline.of_events, speakers) if speakers else None,
@@ -120,9 +125,29 @@ def summarise(system: SystemResult, rate: float, first: SystemResult | None = No
 
 def latencies_at(system: SystemResult, rate: float) -> NDArray[np.float64]:
     """(seeds, events) latency of each event at the rate, NaN where it was missed."""
-    return np.stack(
-        [curve.latencies_s[:, curve.index_at_false_alarms_per_hour(rate)] for curve in system.curves]
-    )
+    return _latencies(system.curves, rate)
+
+
+def _latencies(curves: Sequence[Curve], rate: float) -> NDArray[np.float64]:
+    return np.stack([curve.latencies_s[:, curve.index_at_false_alarms_per_hour(rate)] for curve in curves])
+
+
+def _missed(curves: Sequence[Curve], rate: float) -> NDArray[np.float64]:
+    """(events,) how often each event was missed at the rate, mean over the seeds."""
+    of_events: NDArray[np.float64] = np.isnan(_latencies(curves, rate)).mean(axis=0)
+    return of_events
+
+
+def _shared(system: SystemResult, first: SystemResult) -> tuple[list[Curve], list[Curve]]:
+    """The curves of either that are compared: of the seeds that both have, or all where seeds are not known.
+
+    A system with a seed of its own would be compared by the luck of that seed as well.
+    """
+    if not (system.seeds and first.seeds):
+        return list(system.curves), list(first.curves)
+    ours, theirs = (dict(zip(one.seeds, one.curves, strict=True)) for one in (system, first))
+    both = sorted(ours.keys() & theirs.keys())
+    return [ours[seed] for seed in both], [theirs[seed] for seed in both]
 
 
 def speakers_of(system: SystemResult) -> list[str]:
@@ -130,6 +155,11 @@ def speakers_of(system: SystemResult) -> list[str]:
     speakers = [event.speaker for event in system.curves[0].events if event.speaker is not None]
     known = len(speakers) == len(system.curves[0].events) and len(set(speakers)) > 1
     return speakers if known else []
+
+
+def seeds_differ(systems: Sequence[SystemResult]) -> bool:
+    """Whether a system has seeds that another one lacks."""
+    return len({frozenset(system.seeds) for system in systems}) > 1
 
 
 def miss_interval(of_events: NDArray[np.float64], speakers: Sequence[str]) -> tuple[float, float] | None:
