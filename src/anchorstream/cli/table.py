@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from anchorstream.compare import cells
@@ -16,7 +17,7 @@ from anchorstream.metrics import Confusion
 def print_table(title: str, contest: Contest) -> None:
     """Prints to stdout: false rejects with intervals and latency, a row a system."""
     rates, systems = contest.reporting.headline_rates, contest.systems
-    table = Table(title=title, title_justify="left", caption_justify="left")
+    table = Table(title=escape(title), title_justify="left", caption_justify="left")
     table.add_column("system")
     for rate in rates:
         table.add_column(f"false rejects\nat {rate:g} FA/h [95%]", justify="right")
@@ -60,14 +61,14 @@ def print_confusion(found: Confusion) -> None:
     )
     table.add_column("")
     for label in (*found.labels, "missed"):
-        table.add_column(label, justify="right")
+        table.add_column(escape(label), justify="right")
     for i, label in enumerate((*found.labels, "no event")):
         cells_of_row = [f"{count:d}" if count else "·" for count in found.counts[i]]
         if i < len(found.labels):
             cells_of_row[i] = f"[bold]{cells_of_row[i]}[/bold]"
         else:
             cells_of_row[-1] = ""
-        table.add_row(label, *cells_of_row)
+        table.add_row(escape(label), *cells_of_row)
     _print(table)
 
 
