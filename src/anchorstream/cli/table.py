@@ -75,7 +75,7 @@ def print_confusion(found: Confusion) -> None:
 def print_halves(label: str, rows: Sequence[HalfAlarms]) -> None:
     """Prints to stdout how often a detector fires at half a keyword."""
     table = Table(
-        title=f"fired at half of {label!r}, at the threshold chosen on dev ({rows[0].threshold:.3f})",
+        title=f"fired at half of {escape(repr(label))}, at the threshold chosen on dev ({rows[0].threshold:.3f})",
         title_justify="left",
         caption_justify="left",
         caption="One half of each recording, cut between 40% and 60% of its speech. Intervals: Wilson.",
