@@ -61,7 +61,7 @@ def test_other_shapes_are_refused(session, shape):
         Stepper(session).step(np.zeros(shape, np.float32))
 
 
-def joined_model(tmp_path, cut=("minus_two", "end", "axis_2"), shape=(1, 2, HOP), raw=True):
+def joined_model(tmp_path, cut=("minus_two", "end", "axis_2"), shape=(1, 2, HOP), raw=True, used=False):
     """A model whose state is what a ``Slice`` leaves of the frames so far: of its posteriors, the loudest of three."""
     value = helper.make_tensor_value_info
 
@@ -80,6 +80,7 @@ def joined_model(tmp_path, cut=("minus_two", "end", "axis_2"), shape=(1, 2, HOP)
             helper.make_node("MaxPool", ["joined"], ["loudest"], kernel_shape=[3, HOP]),
             helper.make_node("Squeeze", ["loudest", "axis_1"], ["posteriors"]),
             helper.make_node("Slice", ["joined", *cut], ["tail_out"]),
+            *([helper.make_node("Identity", ["tail_out"], ["further"])] if used else []),
         ],
         "joined",
         [
@@ -132,8 +133,9 @@ def test_a_single_stream_keeps_its_state_without_a_cut(tmp_path, batch):
         {"cut": ("minus_three", "minus_one", "axis_2")},
         {"cut": ("minus_three", "end", "axis_2"), "shape": (1, 2, HOP)},
         {"raw": False},
+        {"used": True},
     ],
-    ids=["not the end", "more than the state", "numbers in another place"],
+    ids=["not the end", "more than the state", "numbers in another place", "used further"],
 )
 def test_a_state_that_is_cut_otherwise_is_left_as_it_is(tmp_path, other):
     session = Session.open(joined_model(tmp_path, **other))

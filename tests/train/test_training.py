@@ -78,7 +78,7 @@ def test_a_run_learns_and_leaves_all_that_later_steps_need(small, tmp_path, caps
     ],
     ids=["last weights", "average", "carried state"],
 )
-def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, overrides) -> None:
+def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, capsys, overrides) -> None:
     config = small(*overrides)
     whole = train(config, tmp_path / "whole")
 
@@ -87,7 +87,10 @@ def test_a_killed_run_resumes_and_ends_with_the_same_weights(small, tmp_path, ov
     process.kill()
     process.communicate()
     assert not open_run(tmp_path / "killed").finished
+    last = torch.load(tmp_path / "killed" / "checkpoints" / "last.ckpt", weights_only=True)["epoch"]
     resumed = train(config, tmp_path / "killed")
+    said = capsys.readouterr().err
+    assert f"goes on after epoch {last + 1} of 4\nepoch {last + 2} of 4: " in said
     assert [row["epoch"] for row in resumed.training_curve()] == [0, 1, 2, 3]
     expected, actual = load_file(whole.folder / WEIGHTS), load_file(resumed.folder / WEIGHTS)
     for name, tensor in expected.items():

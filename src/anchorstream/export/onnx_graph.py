@@ -85,7 +85,7 @@ def _unsqueeze_early(graph: onnx.GraphProto) -> None:
     What lies between, up to the normalised features, works on the last axis alone.
     """
     makers = _makers(graph)
-    constants = {tensor.name: numpy_helper.to_array(tensor).tolist() for tensor in graph.initializer}
+    constants = {tensor.name: tensor for tensor in graph.initializer}
     uses = Counter(name for node in graph.node for name in node.input)
     for node in [node for node in graph.node if node.op_type == "Unsqueeze"]:
         above = makers.get(node.input[0])
@@ -98,9 +98,9 @@ def _unsqueeze_early(graph: onnx.GraphProto) -> None:
             above = makers.get(above.input[0])
         if above is None or above.op_type != "Reshape" or uses[above.output[0]] > 1:
             continue
-        shape = constants[above.input[1]]
+        shape, axes = (numpy_helper.to_array(constants[one.input[1]]).tolist() for one in (above, node))
         # The frames, the axis before the last, are whatever is left over.
-        if constants[node.input[1]] != [1] or len(shape) != 3 or shape[0] == -1 or shape[2] < 1:
+        if axes != [1] or len(shape) != 3 or shape[0] == -1 or shape[2] < 1:
             continue
         above.input[1] = _constant(
             graph, f"{above.output[0]}_image", np.array([shape[0], 1, -1, shape[2]], dtype=np.int64)

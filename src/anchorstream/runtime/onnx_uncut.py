@@ -42,13 +42,18 @@ def without_cuts(model: bytes, states: Mapping[str, Sequence[int]]) -> tuple[byt
     try:
         fields = list(_fields(model))
         (graph,) = [field for field in fields if field.number == _GRAPH]
-        parts = list(_fields(graph.content))
+        parts = [
+            (part, _Message(part.content if part.number in (_NODE, _INITIALIZER, _OUTPUT) else b""))
+            for part in _fields(graph.content)
+        ]
         constants = {
             tensor.text(_TENSOR_NAME): tensor.bytes(_TENSOR_RAW_DATA)
-            for tensor in (_Message(part.content) for part in parts if part.number == _INITIALIZER)
+            for part, tensor in parts
+            if part.number == _INITIALIZER
         }
-        nodes = [_Message(part.content) for part in parts if part.number == _NODE]
+        nodes = [node for part, node in parts if part.number == _NODE]
         computed = {name for node in nodes for name in node.texts(_NODE_OUTPUT)}
+        used = {name for node in nodes for name in node.texts(_NODE_INPUT)}
         cuts = {
             node.text(_NODE_OUTPUT): node.texts(_NODE_INPUT)
             for node in nodes
@@ -58,8 +63,8 @@ def without_cuts(model: bytes, states: Mapping[str, Sequence[int]]) -> tuple[byt
         return model, outputs
     for name, shape in states.items():
         joined, *cut = cuts.get(f"{name}_out", [""])
-        # What goes in does not come out as it is, nor does one output under two names.
-        if joined not in computed or joined in outputs.values():
+        # What goes in does not come out as it is, nor does one output under two names; a state may be used further.
+        if joined not in computed or joined in outputs.values() or f"{name}_out" in used:
             continue
         if _is_end(shape, [constants.get(constant, b"") for constant in cut]):
             outputs[name] = joined
@@ -67,11 +72,10 @@ def without_cuts(model: bytes, states: Mapping[str, Sequence[int]]) -> tuple[byt
     if not renamed:
         return model, outputs
     kept = []
-    for part in parts:
-        message = _Message(part.content) if part.number in (_NODE, _OUTPUT) else None
-        if message is not None and part.number == _NODE and message.text(_NODE_OUTPUT) in renamed:
+    for part, message in parts:
+        if part.number == _NODE and message.text(_NODE_OUTPUT) in renamed:
             continue
-        if message is not None and part.number == _OUTPUT and message.text(_VALUE_NAME) in renamed:
+        if part.number == _OUTPUT and message.text(_VALUE_NAME) in renamed:
             value = _field(_VALUE_NAME, renamed[message.text(_VALUE_NAME)].encode()) + _FLOAT_TENSOR
             kept.append(_field(_OUTPUT, value))
         else:

@@ -114,8 +114,8 @@ class Stepper:
             for name, values in {**inputs, **self._states[turn]}.items():
                 binding.bind_ortvalue_input(name, _shared(values))
             binding.bind_ortvalue_output(POSTERIORS, _shared(posteriors))
-            for name, shape in shapes.items():
-                values = _end(self._buffered[1 - turn][name], shape)
+            for name, whole in shapes.items():
+                values = _end(self._buffered[1 - turn][name], whole)
                 binding.bind_ortvalue_output(self._outputs[name], _shared(values))
             bindings.append(binding)
         return _Buffers(inputs, posteriors, (bindings[0], bindings[1]))

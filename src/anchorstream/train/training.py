@@ -197,12 +197,10 @@ class _Checkpoint(ModelCheckpoint):
         )
 
 
-def _check_readable(checkpoint: Path | None) -> None:
-    """Says what to do about a checkpoint that a full disk or a loss of power has left."""
-    if checkpoint is None:
-        return
+def _epochs_in(checkpoint: Path) -> int:
+    """How many epochs a checkpoint has; says what to do about one that a full disk or a loss of power has left."""
     try:
-        torch.load(checkpoint, map_location="cpu", weights_only=True)
+        return int(torch.load(checkpoint, map_location="cpu", weights_only=True)["epoch"]) + 1
     except Exception as error:  # what is no checkpoint fails in many ways
         raise ValueError(
             f"{checkpoint} cannot be read ({type(error).__name__}): it is damaged; remove {checkpoint.parent} to train "
@@ -279,10 +277,8 @@ def _fit(
             use_distributed_sampler=False,
         )
         resumed_from = _resumed_from(folder)
-        _check_readable(resumed_from)
         if resumed_from is not None:
-            epochs = len(read_progress(folder)["epochs"])
-            _say(f"goes on after epoch {epochs} of {settings.epochs}")
+            _say(f"goes on after epoch {_epochs_in(resumed_from)} of {settings.epochs}")
         try:
             trainer.fit(module, loader, ckpt_path=resumed_from, weights_only=True)
         except SystemExit as stop:
