@@ -448,3 +448,12 @@ def test_a_call_has_no_more_hops_than_the_runtime_takes(tmp_path):
     path = export_litert(detector, tmp_path / "model.tflite", decoder=DecoderSettings(threshold=0.5))
     runner = Interpreter(model_path=str(path)).get_signature_runner("several_hops")
     assert list(runner.get_input_details()["pcm"]["shape"]) == [1, 64 * 5]
+
+
+@torch.no_grad()
+def test_windows_that_do_not_overlap_need_no_samples_of_before(tmp_path):
+    features = LogMelSettings(hop_samples=160, window_samples=160, bands=20)
+    torch.manual_seed(0)
+    detector = StreamingDetector.build("gru", labels=["yes"], features=features, options={"units": 4}).eval()
+    path = export_litert(detector, tmp_path / "model.tflite", decoder=DecoderSettings(threshold=0.5))
+    assert [state.name for state in Session.open(path).contract.states] == ["hidden"]

@@ -14,6 +14,7 @@ import anchorstream
 from anchorstream.decode import DecoderSettings
 from anchorstream.export import ParityError, check_parity, export_onnx
 from anchorstream.export import onnx as export_module
+from anchorstream.features.logmel import LogMelSettings
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.registry import MODELS
 from anchorstream.runtime import Session
@@ -57,6 +58,17 @@ def shapes(values):
 def test_there_is_one_file_and_nothing_beside_it(exported):
     _, path = exported
     assert [entry.name for entry in path.parent.iterdir()] == ["model.onnx"]
+
+
+@torch.no_grad()
+def test_windows_that_do_not_overlap_need_no_samples_of_before(tmp_path):
+    features = LogMelSettings(hop_samples=160, window_samples=160, bands=20)
+    torch.manual_seed(0)
+    detector = StreamingDetector.build("gru", labels=["yes"], features=features, options={"units": 4}).eval()
+    session = Session.open(
+        export_onnx(detector, tmp_path / "model.onnx", decoder=DecoderSettings(threshold=0.5))
+    )
+    assert [state.name for state in session.contract.states] == ["hidden"]
 
 
 def test_the_declared_sizes_are_open_in_batch_and_hops(exported):

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 import tiny_model
 from anchorstream.runtime import Detector, DetectorPool, ModelError, Session
 from anchorstream.runtime import pool as pool_module
+from anchorstream.runtime.stepper import Stepper
 
 HOP = tiny_model.HOP_SAMPLES
 
@@ -131,17 +132,19 @@ def test_rates_types_and_channels_of_their_own(session, size):
 
 def test_one_call_for_all_that_arrived(session, monkeypatch):
     shapes = []
-    inputs = Session.inputs
 
-    def watched(self, pcm, motion=None):
-        shapes.append(pcm.shape)
-        return inputs(self, pcm, motion)
+    def watched(step):
+        def call(self, pcm, *others):
+            shapes.append(pcm.shape)
+            return step(self, pcm, *others)
+
+        return call
 
     pool = DetectorPool(session)
     for key in range(64):
         pool.add(key)
-    pool.push({key: np.zeros(480, np.int16) for key in range(64)})
-    monkeypatch.setattr(Session, "inputs", watched)
+    for kind in (Session, Stepper):
+        monkeypatch.setattr(kind, "step", watched(kind.step))
     pool.push({key: np.zeros(480, np.int16) for key in range(64)})
     assert shapes == [(64, 480)]
     # Of five that send, two have a hop more: a call for what all have, and one for the rest.

@@ -7,8 +7,9 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 import tiny_model
-from anchorstream.runtime import Detector, ModelError, Session
+from anchorstream.runtime import Detector, ModelError, Session, onnx_framing
 from anchorstream.runtime.contract import StateSpec
+from anchorstream.runtime.onnx_file import BufferedModel
 from anchorstream.runtime.stepper import Stepper
 from anchorstream.shipped import shipped_names
 
@@ -75,7 +76,8 @@ def joined_model(tmp_path, cut=("minus_two", "end", "axis_2"), shape=(1, 2, HOP)
 
     network = helper.make_graph(
         [
-            helper.make_node("Reshape", ["pcm", "shape"], ["hops"]),
+            helper.make_node("Reshape", ["pcm", "shape"], ["signed"]),
+            helper.make_node("Abs", ["signed"], ["hops"]),
             helper.make_node("Concat", ["tail", "hops"], ["joined"], axis=2),
             helper.make_node("MaxPool", ["joined"], ["loudest"], kernel_shape=[3, HOP]),
             helper.make_node("Squeeze", ["loudest", "axis_1"], ["posteriors"]),
@@ -106,14 +108,14 @@ def joined_model(tmp_path, cut=("minus_two", "end", "axis_2"), shape=(1, 2, HOP)
 
 
 def outputs_of_one_stream(session):
-    return session.onnx.for_streams(1)[1]
+    return session.onnx.for_streams(1).outputs
 
 
 @pytest.mark.parametrize("batch", [1, 3])
 def test_a_single_stream_keeps_its_state_without_a_cut(tmp_path, batch):
     session = Session.open(joined_model(tmp_path))
     assert outputs_of_one_stream(session) == {"tail": "joined"}
-    assert session.onnx.for_streams(3) == (session.onnx.session, {"tail": "tail_out"})
+    assert session.onnx.for_streams(3) == BufferedModel(session.onnx.session, {"tail": "tail_out"})
     stepper, state = Stepper(session, batch), session.init_state(batch)
     for turn, hops in enumerate([2, 1, 1, 5, 1, 3, 9, 2, 1, 8, 7, 6, 4, 10, 1, 2]):
         pcm = noise(batch, hops, turn)
@@ -139,14 +141,101 @@ def test_a_single_stream_keeps_its_state_without_a_cut(tmp_path, batch):
 )
 def test_a_state_that_is_cut_otherwise_is_left_as_it_is(tmp_path, other):
     session = Session.open(joined_model(tmp_path, **other))
-    assert session.onnx.for_streams(1) == (session.onnx.session, {"tail": "tail_out"})
+    assert session.onnx.for_streams(1) == BufferedModel(session.onnx.session, {"tail": "tail_out"})
+
+
+def framed_model(tmp_path, order=("older", "newer"), tail_end=2**31 - 1, further=None):
+    """A model whose frames of two hops overlap by one: of its posteriors, the loudest sample of a frame."""
+    value = helper.make_tensor_value_info
+    node = helper.make_node
+    numbers = {
+        "shape": [0, -1, HOP],
+        "last": [2],
+        "one": [1],
+        "zero": [0],
+        "minus_one": [-1],
+        "end": [tail_end],
+        "tail_at": [-HOP if tail_end > 0 else tail_end - HOP],
+    }
+    network = helper.make_graph(
+        [
+            node("Concat", ["tail", "pcm"], ["signal"], axis=1),
+            node("Reshape", ["signal", "shape"], ["hops"]),
+            node("Slice", ["hops", "zero", "minus_one", "one"], ["older"]),
+            node("Reshape", ["pcm", "shape"], ["newer"]),
+            node("Concat", list(order), ["frames"], axis=2),
+            node("ReduceMax", ["frames", "last"], ["posteriors"], keepdims=1),
+            node("Slice", ["signal", "tail_at", "end", "one"], ["tail_out"]),
+            *([further] if further else []),
+        ],
+        "framed",
+        [
+            value("pcm", TensorProto.FLOAT, ["batch", "samples"]),
+            value("tail", TensorProto.FLOAT, ["batch", HOP]),
+        ],
+        [
+            value("posteriors", TensorProto.FLOAT, ["batch", "frames", 1]),
+            value("tail_out", TensorProto.FLOAT, ["batch", HOP]),
+        ],
+        [numpy_helper.from_array(np.array(values), name) for name, values in numbers.items()],
+    )
+    return tiny_model.save(tmp_path / "framed.onnx", network)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_frames_of_a_single_stream_are_cut_outside_of_the_model(tmp_path, batch):
+    session = Session.open(framed_model(tmp_path))
+    model = session.onnx.for_streams(1)
+    assert (model.framed.name, model.framed.tail, model.outputs) == ("frames", "tail", {})
+    assert session.onnx.for_streams(3).framed is None
+    stepper, state = Stepper(session, batch), session.init_state(batch)
+    for turn, hops in enumerate([2, 1, 1, 5, 1, 3, 9, 2, 1, 8, 7, 6, 4, 10, 1, 2]):
+        pcm = noise(batch, hops, turn)
+        expected, state = session.step(pcm, state)
+        np.testing.assert_array_equal(stepper.step(pcm), expected)
+        np.testing.assert_array_equal(stepper.state["tail"], state["tail"])
+    stepper.state["tail"][...] = 0.7
+    first = session.step(pcm, {"tail": np.full((batch, HOP), 0.7, np.float32)})[0]
+    np.testing.assert_array_equal(stepper.step(pcm), first)
+    stepper.reset()
+    first = session.step(pcm, session.init_state(batch))[0]
+    np.testing.assert_array_equal(stepper.step(pcm), first)
+
+
+def test_places_are_found_by_numbers_larger_than_one_part(tmp_path, monkeypatch):
+    monkeypatch.setattr(onnx_framing, "_PART", 7)
+    session, pcm = Session.open(framed_model(tmp_path)), noise(1, 3)
+    assert session.onnx.for_streams(1).framed is not None
+    np.testing.assert_array_equal(Stepper(session).step(pcm), session.step(pcm, session.init_state())[0])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"order": ("newer", "older", "newer")},
+        {"tail_end": -1},
+        {"further": helper.make_node("Abs", ["pcm"], ["unused"])},
+    ],
+    ids=["no equal steps", "a state that is not the end", "samples used further"],
+)
+def test_frames_that_lie_otherwise_are_left_to_the_model(tmp_path, other):
+    session = Session.open(framed_model(tmp_path, **other))
+    assert session.onnx.for_streams(1).framed is None
+    stepper, state = Stepper(session), session.init_state()
+    for turn, hops in enumerate([1, 2, 3, 1]):
+        pcm = noise(1, hops, turn)
+        expected, state = session.step(pcm, state)
+        np.testing.assert_array_equal(stepper.step(pcm), expected)
+        np.testing.assert_array_equal(stepper.state["tail"], state["tail"])
 
 
 @pytest.mark.parametrize("name", shipped_names())
-def test_models_that_ship_make_no_cut(name):
+def test_models_that_ship_cut_neither_frames_nor_states(name):
     session = Session.open(name)
-    outputs = outputs_of_one_stream(session)
-    assert len(set(outputs.values())) == len(session.contract.states)
+    model = session.onnx.for_streams(1)
+    assert model.framed.tail == "pcm_tail"
+    outputs = model.outputs
+    assert len(set(outputs.values())) == len(session.contract.states) - 1
     assert not any(output.endswith("_out") for output in outputs.values())
     stepper, state = Stepper(session), session.init_state()
     for turn, hops in enumerate([1, 3, 1, 10, 2]):

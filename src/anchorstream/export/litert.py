@@ -21,7 +21,6 @@ from anchorstream.export.file import frozen, write_checked
 from anchorstream.export.parity import check_parity
 from anchorstream.export.quiet import quiet_converter
 from anchorstream.export.sparse_constants import store_sparsely
-from anchorstream.features.frontend import PCM_TAIL
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.outputs import event_posteriors
 from anchorstream.models.streaming import State
@@ -109,9 +108,8 @@ class _FrontEnd(nn.Module):
         super().__init__()
         self.frontend = detector.frontend
 
-    def forward(self, pcm: Tensor, tail: Tensor) -> tuple[Tensor, Tensor]:
-        features, after = self.frontend.step(pcm, {PCM_TAIL: tail})
-        return features, after[PCM_TAIL]
+    def forward(self, pcm: Tensor, state: State) -> tuple[Tensor, State]:
+        return self.frontend.step(pcm, state)
 
 
 class _Network(nn.Module):
@@ -134,15 +132,12 @@ class _Step(nn.Module):
         self.front_end, self.network = _FrontEnd(detector), _Network(detector)
 
     def forward(self, pcm: Tensor, motion: Tensor | None = None, **state: Tensor) -> State:
-        features, tail = self.front_end(pcm, state.pop(PCM_TAIL))
+        features, tail = self.front_end(pcm, state)
         if motion is not None:
             features = torch.cat((features, motion), dim=2)
-        posteriors, after = self.network(features, state)
-        return {
-            POSTERIORS: posteriors,
-            f"{PCM_TAIL}_out": tail,
-            **{f"{name}_out": after[name] for name in after},
-        }
+        posteriors, memory = self.network(features, state)
+        after = {**tail, **memory}
+        return {POSTERIORS: posteriors, **{f"{name}_out": after[name] for name in after}}
 
 
 def _converted(detector: StreamingDetector) -> bytes:

@@ -70,16 +70,25 @@ class LogMel(nn.Module):
         self._hops_per_frame = -(-settings.window_samples // settings.hop_samples)
 
     def init_state(self, batch: int) -> dict[str, Tensor]:
-        """The state before the first sample: zeros, whole hops so that the steps need no padding."""
-        tail_samples = (self._hops_per_frame - 1) * self.settings.hop_samples
-        return {PCM_TAIL: self.mel.new_zeros(batch, tail_samples)}
+        """The state before the first sample: zeros, whole hops so that the steps need no padding.
+
+        None where a window is no longer than a hop.
+        """
+        return {PCM_TAIL: self._silence(batch)} if self._tail_samples else {}
+
+    @property
+    def _tail_samples(self) -> int:
+        return (self._hops_per_frame - 1) * self.settings.hop_samples
+
+    def _silence(self, batch: int) -> Tensor:
+        return self.mel.new_zeros(batch, self._tail_samples)
 
     def step(self, pcm: Tensor, state: dict[str, Tensor]) -> tuple[Tensor, dict[str, Tensor]]:
         """The features of whole hops that follow on ``state``.
 
         Args:
             pcm: (B, n * hop_samples) float32 in [-1, 1], n >= 1.
-            state: from :meth:`init_state` or from the step before; not changed.
+            state: from :meth:`init_state` or from the step before, beside which there may be others; not changed.
 
         Returns:
             (B, n, bands), and the state for the next step.
@@ -92,9 +101,10 @@ class LogMel(nn.Module):
                 f"a step takes whole hops: expected a multiple of {self.settings.hop_samples} samples, "
                 f"got {pcm.shape[-1]}; keep the rest for the next step"
             )
+        if not self._tail_samples:
+            return self._by_products(pcm, pcm), {}
         signal = torch.cat((state[PCM_TAIL], pcm), dim=1)
-        tail = state[PCM_TAIL].shape[1]
-        return self._by_products(signal, pcm), {PCM_TAIL: signal[:, -tail:] if tail else signal[:, :0]}
+        return self._by_products(signal, pcm), {PCM_TAIL: signal[:, -self._tail_samples :]}
 
     def forward(self, pcm: Tensor) -> Tensor:
         """The features of whole signals.
@@ -109,7 +119,7 @@ class LogMel(nn.Module):
         batch, frames = pcm.shape[0], pcm.shape[1] // hop
         if batch == 0 or frames == 0:
             return pcm.new_zeros(batch, frames, self.settings.bands)
-        tail = self.init_state(batch)[PCM_TAIL]
+        tail = self._silence(batch)
         signal = torch.cat((tail, pcm[:, : frames * hop]), dim=1)
         rows = self.rows_at_once(frames)
         return torch.cat(

@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from anchorstream.features.frontend import PCM_TAIL, LogMel
+from anchorstream.features.frontend import LogMel
 from anchorstream.features.logmel import LogMelSettings
 from anchorstream.frames import FrameClock
 from anchorstream.models.network import FrameNetwork
@@ -195,7 +195,7 @@ class StreamingDetector(StreamingModule):
                 f"a step takes whole hops: expected a multiple of {self.hop_samples} samples, "
                 f"got {x.shape[1]}; keep the rest for the next step"
             )
-        log_mel, tail = self.frontend.step(x, {PCM_TAIL: state[PCM_TAIL]})
+        log_mel, tail = self.frontend.step(x, state)
         features = self._with_motion(log_mel, motion)
         logits, memory = self.network.step(features, state)
         return logits, {**tail, **memory}

@@ -190,7 +190,8 @@ class Detector:
             motion = None
             if self._motion is not None:
                 motion = self._motion.take(len(samples) // self._session.contract.motion_hop_samples)[None]
-            (posteriors,) = self._stepper.step(samples[None], motion)
+            # Not unpacked: numpy's iterator takes longer than what is done with a frame.
+            posteriors = self._stepper.step(samples[None], motion)[0]
             frames.append(posteriors)
             detections += self._decoder.push(posteriors)
         if len(frames) == 1:

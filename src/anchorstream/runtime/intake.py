@@ -13,7 +13,6 @@ _PIECE_S = 1.0
 #: Less is no rate of sound: it was meant in kHz.
 LOWEST_RATE_HZ = 1_000
 _MOST_CHANNELS = 64
-_NOTHING = np.zeros(0, dtype=np.float32)
 # An int16 sample counts in these.
 _INT16_STEP = np.float32(1 / 32768)
 
@@ -47,7 +46,9 @@ class Intake:
     def reset(self) -> None:
         """Begins a new stream."""
         self._resampler = _resampler(self._rate_hz, self._model_rate_hz)
-        self._rest = _NOTHING
+        # The hops that were given last, and behind them what is left of a hop.
+        self._buffer = np.zeros(self._hop_samples, dtype=np.float32)
+        self._given = self._left = 0
         self.bad_samples = 0
 
     def hops(self, pcm: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
@@ -61,26 +62,36 @@ class Intake:
         """
         if len(pcm) <= self._piece:
             # Nearly every block: without generators around it.
-            return iter(self._whole_hops(self._resampled(self._mono(pcm))))
+            return iter(self._whole_hops(pcm))
         return self._in_pieces(pcm)
 
     def _in_pieces(self, pcm: NDArray[Any]) -> Iterator[NDArray[np.float32]]:
         for first in range(0, len(pcm), self._piece):
-            yield from self._whole_hops(self._resampled(self._mono(pcm[first : first + self._piece])))
+            yield from self._whole_hops(pcm[first : first + self._piece])
 
     def end(self) -> Iterator[NDArray[np.float32]]:
         """Ends the stream: what is left of a hop is filled up with silence, and given. Then comes ``reset``."""
-        samples = _NOTHING
+        count = 0
         if self._resampler is not None:
-            samples = self._resampler.resample_chunk(samples, last=True)
-        missing = -(len(self._rest) + len(samples)) % self._hop_samples
-        return iter(self._whole_hops(np.concatenate([samples, np.zeros(missing, dtype=np.float32)])))
+            last = self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
+            count = len(last)
+            self._room(count)[...] = last
+        missing = -(self._left + count) % self._hop_samples
+        self._room(count + missing)[count:] = 0
+        return iter(self._completed(count + missing))
+
+    def _whole_hops(self, pcm: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
+        if pcm.dtype == np.int16 and pcm.ndim == 1 and self._resampler is None:
+            # Straight to where it is read: whatever numpy is called for beside a model takes as long as an operator.
+            np.multiply(pcm, _INT16_STEP, out=self._room(len(pcm)), dtype=np.float32)
+            return self._completed(len(pcm))
+        samples = self._resampled(self._mono(pcm))
+        self._room(len(samples))[...] = samples
+        return self._completed(len(samples))
 
     def _mono(self, pcm: NDArray[Any]) -> NDArray[np.float32]:
         if pcm.dtype == np.int16:
             samples: NDArray[np.float32] = np.multiply(pcm, _INT16_STEP, dtype=np.float32)
-            if samples.ndim == 1:
-                return samples
         elif pcm.size and np.abs(pcm).max() <= 1:
             samples = pcm.astype(np.float32)
         else:
@@ -96,17 +107,23 @@ class Intake:
         resampled: NDArray[np.float32] = self._resampler.resample_chunk(samples)
         return resampled
 
-    def _whole_hops(self, samples: NDArray[np.float32]) -> tuple[NDArray[np.float32], ...]:
-        if len(self._rest):
-            samples = np.concatenate([self._rest, samples])
-        rest = len(samples) % self._hop_samples
-        if not rest:
-            self._rest = _NOTHING
-            return (samples,) if len(samples) else ()
-        whole = len(samples) - rest
-        # A copy, or a view of it would keep the whole block.
-        self._rest = samples[whole:].copy()
-        return (samples[:whole],) if whole else ()
+    def _room(self, count: int) -> NDArray[np.float32]:
+        """Where the next samples go: behind what is left of a hop."""
+        left = self._left
+        if self._given or left + count > len(self._buffer):
+            rest = self._buffer[self._given : self._given + left]
+            if left + count > len(self._buffer):
+                self._buffer = np.zeros(left + count, dtype=np.float32)
+            self._buffer[:left] = rest
+            self._given = 0
+        return self._buffer[left : left + count]
+
+    def _completed(self, count: int) -> tuple[NDArray[np.float32], ...]:
+        """The whole hops, with ``count`` samples that were written to their room."""
+        filled = self._left + count
+        self._left = filled % self._hop_samples
+        self._given = filled - self._left
+        return (self._buffer[: self._given],) if self._given else ()
 
 
 def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:

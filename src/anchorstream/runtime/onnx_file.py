@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.runtime.contract import METADATA_KEY, Contract, ContractError, ModelError
+from anchorstream.runtime.onnx_bytes import OnnxParts
+from anchorstream.runtime.onnx_framing import Frames, framing_of
 from anchorstream.runtime.onnx_uncut import without_cuts
 from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS, Tensors, first_line, same_names
 
@@ -62,22 +65,76 @@ class OnnxFile:
             raise ModelError(f"the model failed while running: {first_line(error)}") from error
         return posteriors, dict(zip(self._states, after, strict=True))
 
-    def for_streams(self, batch: int) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
-        """The model for whoever keeps the buffers of some number of streams.
+    def for_streams(self, batch: int) -> BufferedModel:
+        """The model for whoever keeps the buffers of some number of streams."""
+        return self._single if batch == 1 else self._whole
 
-        Returns:
-            The model, and for each state the output that ends with what it is next: of one stream that may be longer,
-            see :func:`anchorstream.runtime.onnx_uncut.without_cuts`.
-        """
-        if batch == 1:
-            return self._uncut
-        return self.session, {name: f"{name}_out" for name in self._states}
+    @property
+    def _whole(self) -> BufferedModel:
+        return BufferedModel(self.session, {name: f"{name}_out" for name in self._states})
 
     @cached_property
-    def _uncut(self) -> tuple[onnxruntime.InferenceSession, dict[str, str]]:
+    def _single(self) -> BufferedModel:
+        try:
+            return self._in_parts()
+        except (
+            Exception
+        ):  # onnxruntime raises classes of its own; a file that is written otherwise runs as it is
+            return self._whole
+
+    def _in_parts(self) -> BufferedModel:
         shapes = {state.name: state.shape for state in self.contract.states}
-        data, outputs = without_cuts(self._data, shapes)
-        return self.session if data is self._data else _session(data, self._threads), outputs
+        file = parts = OnnxParts.of(self._data)
+        framing, framed = framing_of(parts, shapes), None
+        if framing is not None:
+            moves = _session(framing.moves.whole(), self._threads)
+            framed = FramedInput(framing.frames, framing.tail, moves)
+            for hops in (1, 2):
+                framed.frames((1, *shapes[framing.tail]), hops * self.contract.hop_samples)
+            parts = framing.rest
+            del shapes[framing.tail]
+        parts, outputs = without_cuts(parts, shapes)
+        return (
+            self._whole
+            if parts is file
+            else BufferedModel(_session(parts.whole(), self._threads), outputs, framed)
+        )
+
+
+@dataclass(frozen=True)
+class FramedInput:
+    """Where a model takes frames in the place of samples.
+
+    Attributes:
+        name: of the input.
+        tail: the state that the model therefore has no more.
+        moves: the model from samples and tail to frames and tail.
+    """
+
+    name: str
+    tail: str
+    moves: onnxruntime.InferenceSession
+
+    def frames(self, tail: tuple[int, ...], samples: int) -> Frames:
+        """The frames of a step of so many samples; ``tail`` is the shape of the state."""
+        names = [self.name, f"{self.tail}_out"]
+        return Frames(lambda pcm, tail: self.moves.run(names, {PCM: pcm, self.tail: tail}), tail, samples)
+
+
+@dataclass(frozen=True)
+class BufferedModel:
+    """A model for whoever keeps the buffers of its streams.
+
+    Attributes:
+        session: the model.
+        outputs: for each state that it has, the output that ends with what the state is next: of one stream that may
+            be longer, see :func:`anchorstream.runtime.onnx_uncut.without_cuts`.
+        framed: where it takes frames.
+    """
+
+    session: onnxruntime.InferenceSession
+    outputs: dict[str, str]
+    framed: FramedInput | None = None
 
 
 def _session(data: bytes, threads: int) -> onnxruntime.InferenceSession:

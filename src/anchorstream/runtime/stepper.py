@@ -10,24 +10,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anchorstream.runtime.contract import ModelError
+from anchorstream.runtime.onnx_file import BufferedModel
+from anchorstream.runtime.onnx_framing import Frames
 from anchorstream.runtime.session import Session, State
-from anchorstream.runtime.tensors import POSTERIORS, first_line
+from anchorstream.runtime.tensors import MOTION, PCM, POSTERIORS, first_line
 
 if TYPE_CHECKING:
     import onnxruntime
 
 # Blocks of one length come as one or two numbers of hops; whoever sends any length makes buffers anew.
 _MOST_LENGTHS = 8
+_FLOAT32 = np.dtype(np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """A step that reads one of the two states and writes the other."""
+
+    binding: onnxruntime.IOBinding
+    before: State
+    after: State
+
+
+@dataclass(frozen=True, slots=True)
 class _Buffers:
     """What a step of some number of hops reads and writes, beside the state."""
 
     inputs: dict[str, NDArray[np.float32]]
     posteriors: NDArray[np.float32]
-    # The first reads the one state and writes the other, the second the other way round.
-    bindings: tuple[onnxruntime.IOBinding, onnxruntime.IOBinding]
+    turns: tuple[_Turn, _Turn]
+    # Of a model that takes frames, and the state that it has not; its inputs have the samples nevertheless.
+    frames: Frames | None
+    tail: str
 
 
 class Stepper:
@@ -45,9 +59,9 @@ class Stepper:
     """
 
     def __init__(self, session: Session, batch: int = 1) -> None:
-        self._session, self._onnx, self.batch = session, None, batch
+        self._session, self._model, self.batch = session, None, batch
         if session.onnx is not None:
-            self._onnx, self._outputs = session.onnx.for_streams(batch)
+            self._model = session.onnx.for_streams(batch)
         elif batch == 1:
             self._session = session.alone()
         self._buffered = self._states = (session.init_state(batch), session.init_state(batch))
@@ -69,22 +83,26 @@ class Stepper:
         self, pcm: NDArray[np.float32], motion: NDArray[np.float32] | None = None
     ) -> NDArray[np.float32]:
         """Runs whole hops; arguments, posteriors (B, n, labels) and errors as of :meth:`Session.step`."""
-        if len(pcm) != self.batch:
-            raise ValueError(f"expected {self.batch} streams, got samples of shape {pcm.shape}")
-        if self._onnx is None:
-            try:
-                posteriors, after = self._session.step(pcm, self.state, motion)
-            except ModelError:
-                self.reset()
-                raise
-            self._states = (after, after)
-            return posteriors
-        inputs = self._session.inputs(pcm, motion)
+        if self._model is None:
+            return self._step_of_session(pcm, motion)
+        buffers = self._by_shape.get(pcm.shape)
+        # Nearly every step is as one before: what is checked of it costs as much as all that is copied.
+        inputs = None
+        if buffers is None or motion is not None or MOTION in buffers.inputs or pcm.dtype is not _FLOAT32:
+            self._check_batch(pcm)
+            inputs = self._session.inputs(pcm, motion)
         try:
-            buffers = self._buffers(self._onnx, pcm.shape)
-            for name, values in inputs.items():
-                buffers.inputs[name][...] = values
-            self._onnx.run_with_iobinding(buffers.bindings[self._turn])
+            if buffers is None:
+                buffers = self._new_buffers(self._model, pcm.shape)
+            if inputs is None:
+                buffers.inputs[PCM][...] = pcm
+            else:
+                for name, values in inputs.items():
+                    buffers.inputs[name][...] = values
+            turn = buffers.turns[self._turn]
+            if buffers.frames is not None:
+                buffers.frames.fill(turn.before[buffers.tail], turn.after[buffers.tail])
+            self._model.session.run_with_iobinding(turn.binding)
         except ModelError:
             raise
         except (
@@ -94,40 +112,67 @@ class Stepper:
         self._turn = 1 - self._turn
         return buffers.posteriors.copy()
 
-    def _buffers(self, onnx: onnxruntime.InferenceSession, shape: tuple[int, ...]) -> _Buffers:
-        if shape not in self._by_shape:
-            if len(self._by_shape) == _MOST_LENGTHS:
-                del self._by_shape[next(iter(self._by_shape))]
-            self._by_shape[shape] = self._bound(onnx, shape)
-        return self._by_shape[shape]
+    def _check_batch(self, pcm: NDArray[np.float32]) -> None:
+        if len(pcm) != self.batch:
+            raise ValueError(f"expected {self.batch} streams, got samples of shape {pcm.shape}")
 
-    def _bound(self, onnx: onnxruntime.InferenceSession, shape: tuple[int, ...]) -> _Buffers:
+    def _step_of_session(
+        self, pcm: NDArray[np.float32], motion: NDArray[np.float32] | None
+    ) -> NDArray[np.float32]:
+        self._check_batch(pcm)
+        try:
+            posteriors, after = self._session.step(pcm, self.state, motion)
+        except ModelError:
+            self.reset()
+            raise
+        self._states = (after, after)
+        return posteriors
+
+    def _new_buffers(self, model: BufferedModel, shape: tuple[int, ...]) -> _Buffers:
+        if len(self._by_shape) == _MOST_LENGTHS:
+            del self._by_shape[next(iter(self._by_shape))]
+        # Before they are kept: room for them may make all the others useless.
+        buffers = self._bound(model, shape)
+        self._by_shape[shape] = buffers
+        return buffers
+
+    def _bound(self, model: BufferedModel, shape: tuple[int, ...]) -> _Buffers:
         contract = self._session.contract
         inputs = self._session.inputs(np.zeros(shape, dtype=np.float32))
-        frames = shape[1] // contract.hop_samples
-        posteriors = np.zeros((self.batch, frames, len(contract.labels)), dtype=np.float32)
-        shapes = self._shapes_after(onnx, inputs)
+        frames, read = None, dict(inputs)
+        if model.framed is not None:
+            frames = model.framed.frames(self.state[model.framed.tail].shape, shape[1])
+            inputs[PCM] = frames.pcm
+            del read[PCM]
+            read[model.framed.name] = frames.values
+        posteriors = np.zeros(
+            (self.batch, shape[1] // contract.hop_samples, len(contract.labels)), dtype=np.float32
+        )
+        shapes = self._shapes_after(model, read)
         self._make_room(shapes)
-        bindings = []
+        turns = []
         for turn in (0, 1):
-            binding = onnx.io_binding()
-            for name, values in {**inputs, **self._states[turn]}.items():
+            binding = model.session.io_binding()
+            states = {name: self._states[turn][name] for name in model.outputs}
+            for name, values in {**read, **states}.items():
                 binding.bind_ortvalue_input(name, _shared(values))
             binding.bind_ortvalue_output(POSTERIORS, _shared(posteriors))
-            for name, whole in shapes.items():
-                values = _end(self._buffered[1 - turn][name], whole)
-                binding.bind_ortvalue_output(self._outputs[name], _shared(values))
-            bindings.append(binding)
-        return _Buffers(inputs, posteriors, (bindings[0], bindings[1]))
+            for name, output in model.outputs.items():
+                values = _end(self._buffered[1 - turn][name], shapes[name])
+                binding.bind_ortvalue_output(output, _shared(values))
+            turns.append(_Turn(binding, self._states[turn], self._states[1 - turn]))
+        tail = "" if model.framed is None else model.framed.tail
+        return _Buffers(inputs, posteriors, (turns[0], turns[1]), frames, tail)
 
-    def _shapes_after(self, onnx: onnxruntime.InferenceSession, inputs: State) -> dict[str, tuple[int, ...]]:
+    def _shapes_after(self, model: BufferedModel, inputs: State) -> dict[str, tuple[int, ...]]:
         """The shape of what each state is the end of, after a step of ``inputs``."""
         shapes = {name: values.shape for name, values in self.state.items()}
-        longer = [name for name in shapes if self._outputs[name] != f"{name}_out"]
+        longer = {name: output for name, output in model.outputs.items() if output != f"{name}_out"}
         if longer:
             # No declaration says how they grow with the hops of a call.
-            found = onnx.run(
-                [self._outputs[name] for name in longer], {**inputs, **self._session.init_state()}
+            states = self._session.init_state()
+            found = model.session.run(
+                list(longer.values()), {**inputs, **{name: states[name] for name in model.outputs}}
             )
             shapes |= {name: values.shape for name, values in zip(longer, found, strict=True)}
         return shapes
