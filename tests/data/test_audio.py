@@ -40,6 +40,42 @@ def test_a_name_that_is_no_utf_8_is_read(tmp_path):
     assert read_audio(strange).duration_s == 1.0
 
 
+def test_a_format_that_cannot_be_sought_in_is_read(tmp_path):
+    path = tmp_path / "voicemail.wav"
+    soundfile.write(path, NOISE, 8_000, subtype="GSM610")
+    assert read_audio(path).duration_s == pytest.approx(2, abs=0.05)
+
+
+@pytest.mark.parametrize(("offset", "kept"), [(0.1, True), (0.4, False)])
+def test_an_offset_that_makes_a_level_wrong_is_taken_away(tmp_path, offset, kept):
+    """The noise has a power of 1/12: an offset of 0.1 is a tenth of all power, one of 0.4 two thirds."""
+    soundfile.write(tmp_path / "a.wav", NOISE + offset, RATE_HZ, subtype="FLOAT")
+    samples = read_audio(tmp_path / "a.wav").samples
+    np.testing.assert_allclose(samples, NOISE + offset if kept else NOISE - NOISE.mean(), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("samples", "why"),
+    [
+        (np.full(RATE_HZ, 0.25), "every sample is the same"),
+        (np.full(RATE_HZ, 1e-30), "every sample is the same"),
+        (np.stack([NOISE, -NOISE], axis=1), "its channels cancel each other out"),
+        (np.zeros((RATE_HZ, 2)), "every sample is 0"),
+    ],
+    ids=["an offset alone", "next to nothing", "opposite channels", "zeros"],
+)
+def test_silence_of_other_kinds_is_refused(tmp_path, samples, why):
+    soundfile.write(tmp_path / "a.wav", samples, RATE_HZ, subtype="FLOAT")
+    with pytest.raises(AudioError, match=f"is digital silence: {why}"):
+        read_audio(tmp_path / "a.wav")
+
+
+def test_channels_that_cannot_be_added_are_refused(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.stack([6e38 * NOISE] * 2, axis=1), RATE_HZ, subtype="FLOAT")
+    with pytest.raises(AudioError, match=r"too large to be added, up to 3e\+38"):
+        read_audio(tmp_path / "a.wav")
+
+
 def test_channels_are_averaged(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.stack([NOISE, -0.5 * NOISE], axis=1), RATE_HZ, subtype="FLOAT")
     audio = read_audio(tmp_path / "a.wav")

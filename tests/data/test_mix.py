@@ -111,6 +111,20 @@ def test_segments_keep_their_distances(least_s, spread_s, tail_s, event_share, l
         assert stream.segments[-1].end_s <= length_s - tail_s + one_sample_s
 
 
+def test_other_speech_that_is_cut_is_heard_within_its_bounds_alone():
+    long = clip("long", "no", "speech", before_s=0.0, speech_s=15.0, after_s=0.0)
+    mix = MixSettings(length_s=6.0, tail_s=1.0, event_share=0.0, **FAINT)
+    mixer = StreamMixer([clip("yes"), long], ["yes"], mix, seed=1)
+    for index in range(5):
+        stream = mixer.stream(index)
+        (segment,) = stream.segments
+        first, last = (round(time_s * 16_000) for time_s in (segment.start_s, segment.end_s))
+        assert last == 5 * 16_000
+        loudest = np.abs(stream.samples).max()
+        assert np.abs(stream.samples[:first]).max() < 1e-2 * loudest
+        assert np.abs(stream.samples[last:]).max() < 1e-2 * loudest
+
+
 def test_snr_is_that_of_the_active_levels():
     for snr_db in (0.0, 10.0, 20.0):
         mix = MixSettings(snr_db=(snr_db, snr_db), **DRY)

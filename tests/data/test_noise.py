@@ -52,6 +52,15 @@ def test_digital_silence_around_a_noise_is_cut_away():
     assert np.mean(drawn.reshape(-1, 800) ** 2, axis=1).min() > 0.1
 
 
+def test_noise_is_as_loud_at_the_end_of_a_stream_as_in_its_middle():
+    rng = np.random.default_rng(0)
+    white = [noise_clip(rng.standard_normal(3 * RATE_HZ), name=name) for name in "ab"]
+    bed = NoiseBed(white, rng)
+    drawn = np.stack([bed.draw(2 * RATE_HZ, rng) for _ in range(300)])
+    power = np.mean(drawn.reshape(300, -1, 160) ** 2, axis=(0, 2))
+    np.testing.assert_allclose(power, 1, atol=0.12)
+
+
 def test_classes_come_up_equally_often():
     low, high = (np.sin(2 * np.pi * f * np.arange(RATE_HZ) / RATE_HZ) for f in (100, 3000))
     clips = [noise_clip(low, "low", f"low{i}") for i in range(20)] + [noise_clip(high, "high")]

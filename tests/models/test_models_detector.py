@@ -163,6 +163,11 @@ def test_the_state_is_counted():
     assert detector.state_size == 320 + 2 * 64
 
 
+def test_a_text_is_no_list_of_labels():
+    with pytest.raises(ValueError, match="labels must be a list of names, got the text 'computer'"):
+        StreamingDetector.build("gru", labels="computer")
+
+
 @pytest.mark.parametrize("labels", [["yes", "yes"], [""], []])
 def test_labels_are_names_each_of_them_once(labels):
     with pytest.raises(ValueError, match="labels must be names"):

@@ -22,6 +22,17 @@ def test_positive_frames_begin_with_the_first_frame_that_has_heard_the_whole_key
     assert np.flatnonzero(anchors).tolist() == [50]
 
 
+def test_labels_that_are_shorter_than_a_frame_are_a_frame() -> None:
+    task = KeywordTask(keywords=("computer",), label_after_s=0.02, label_margin_s=0.0)
+    targets, anchors = task.targets(stream_of(segment("computer", 0.1, 0.83)), FrameClock(0.1), 20)
+    assert np.flatnonzero(targets > 0).tolist() == np.flatnonzero(anchors).tolist() == [8]
+
+
+def test_a_text_is_no_list_of_keywords() -> None:
+    with pytest.raises(ValueError, match="keywords must be a list of names, got the text 'computer'"):
+        KeywordTask(keywords="computer")  # type: ignore[arg-type]
+
+
 def test_labels_may_begin_before_the_end_while_the_anchor_stays() -> None:
     task = KeywordTask(label_before_s=0.03, label_after_s=0.01)
     targets, anchors = task.targets(stream_of(segment("computer", 0.1, 0.5)), FrameClock(0.01), 200)

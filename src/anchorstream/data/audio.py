@@ -22,6 +22,11 @@ MAX_DURATION_S = 3600.0
 # A converter that clipped leaves neighbouring samples at full scale; a loud recording leaves single ones.
 _FULL_SCALE = 0.999
 _CLIPPED_RUN_SAMPLES = 3
+# A cheap sound card adds a constant, which no feature hears and every level counts: from this share of the power on,
+# where a level would be wrong by a decibel, it is taken away.
+_OFFSET_SHARE = 0.2
+# Below the last bit of 24: nothing was recorded.
+_SILENCE = 2.0**-24
 # Programs that write to a pipe cannot know the length beforehand and put about 2 or 4 GiB into the header.
 _STREAMED_BYTES = 2**31 - 2**16
 _WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
@@ -61,13 +66,15 @@ class Audio:
 def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> Audio:
     """Reads any format that libsndfile knows; mixes down to mono and resamples where needed.
 
+    A constant offset is taken away where it would change the level.
+
     Args:
         path: the file.
         max_duration_s: a longer file is refused before its samples are read.
 
     Raises:
         AudioError: if the file is missing, no audio, damaged, cut off, shorter than ``MIN_DURATION_S``,
-            longer than ``max_duration_s``, or holds NaN or infinite samples, or zeros alone.
+            longer than ``max_duration_s``, or holds NaN or infinite samples, or nothing but silence.
     """
     path = Path(path)
     if not path.is_file():
@@ -78,7 +85,8 @@ def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> A
             rate_hz, channels, promised = int(file.samplerate), int(file.channels), int(file.frames)
             _check_length(path, promised / rate_hz, max_duration_s)
             _check_wav_is_whole(path, file.extra_info)
-            samples: NDArray[np.float32] = file.read(dtype="float32", always_2d=True)
+            # With their number, because some formats (GSM 6.10) cannot be sought in to find it out.
+            samples: NDArray[np.float32] = file.read(promised, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
         raise AudioError(f"{path}: cannot be decoded: {error.error_string}") from error
     except OSError as error:
@@ -95,10 +103,14 @@ def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> A
             f"{path}: {int(np.count_nonzero(~finite))} samples are NaN or infinite, "
             f"the first at {first / rate_hz:.3f} s"
         )
-    if not samples.any():
-        raise AudioError(f"{path}: is digital silence: every sample is 0")
     clipped = any(_is_clipped(samples[:, channel]) for channel in range(channels))
-    mono = samples[:, 0] if channels == 1 else samples.mean(axis=1, dtype=np.float32)
+    mono = _without_offset(samples[:, 0] if channels == 1 else _mixed_down(path, samples))
+    if np.abs(mono).max() < _SILENCE:
+        constant = "every sample is the same" if samples.any() else "every sample is 0"
+        opposed = channels > 1 and np.ptp(samples, axis=0).any()
+        raise AudioError(
+            f"{path}: is digital silence: {'its channels cancel each other out' if opposed else constant}"
+        )
     if rate_hz != SAMPLE_RATE_HZ:
         mono = soxr.resample(mono, rate_hz, SAMPLE_RATE_HZ, quality="HQ")
     # Float files may hold samples on another scale, and a resampler overshoots a little.
@@ -127,6 +139,20 @@ def _check_wav_is_whole(path: Path, libsndfile_log: str) -> None:
         raise AudioError(
             f"{path}: cut off: its header promises {data[1]} bytes of samples, {data[2]} are there"
         )
+
+
+def _mixed_down(path: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    with np.errstate(over="ignore"):
+        mono: NDArray[np.float32] = samples.mean(axis=1, dtype=np.float32)
+    if not np.isfinite(mono).all():
+        raise AudioError(f"{path}: its samples are too large to be added, up to {np.abs(samples).max():.3g}")
+    return mono
+
+
+def _without_offset(samples: NDArray[np.float32]) -> NDArray[np.float32]:
+    offset = samples.mean(dtype=np.float64)
+    power = np.square(samples, dtype=np.float64).mean()
+    return (samples - offset).astype(np.float32) if offset**2 > _OFFSET_SHARE * power else samples
 
 
 def _is_clipped(samples: NDArray[np.float32]) -> bool:

@@ -26,7 +26,7 @@ __all__ = ["EvaluationStreams", "MixError", "MixSettings", "StreamMixer", "evalu
 # another room marks where an utterance begins.
 _MARGIN_SAMPLES = SAMPLE_RATE_HZ // 10
 _SHORTEST_FADE_SAMPLES = SAMPLE_RATE_HZ // 500
-# Where a keyword is cut in two there is speech up to the cut.
+# Where a keyword is cut in two, or other speech to the room that is left, there is speech up to the cut.
 _CUT_FADE_SAMPLES = SAMPLE_RATE_HZ // 100
 # A floor of noise lies under everything, this far below the speech: the quietest rooms and microphones have
 # one, and digital silence would tell a model where recordings begin and end.
@@ -319,12 +319,14 @@ def _check_targets(
 def _add(mixture: NDArray[np.float32], item: Placed) -> None:
     """Adds an utterance at its sample, with what its recording holds before and after, faded."""
     utterance = item.utterance
-    before = min(_MARGIN_SAMPLES, item.first, item.at)
-    after = min(_MARGIN_SAMPLES, utterance.samples - item.last, len(mixture) - item.end)
+    # Beyond a cut there is more speech, of which nothing may be heard.
+    begins_cut, ends_cut = item.first > utterance.first, item.last < utterance.last
+    before = 0 if begins_cut else min(_MARGIN_SAMPLES, item.first, item.at)
+    after = 0 if ends_cut else min(_MARGIN_SAMPLES, utterance.samples - item.last, len(mixture) - item.end)
     piece = utterance.read(item.first - before, item.last + after) * utterance.gain
-    shortest = _CUT_FADE_SAMPLES if utterance.half else _SHORTEST_FADE_SAMPLES
     # Speech itself is faded only where its recording ends with it.
-    for part, fade in ((piece, before), (piece[::-1], after)):
+    for part, fade, is_cut in ((piece, before, begins_cut), (piece[::-1], after, ends_cut)):
+        shortest = _CUT_FADE_SAMPLES if is_cut or utterance.half else _SHORTEST_FADE_SAMPLES
         length = min(max(fade, shortest), len(piece) // 2)
         part[:length] *= rising_fade(length) ** 2
     mixture[item.at - before : item.end + after] += piece

@@ -122,17 +122,22 @@ class NoiseBed:
         """(N,) float32: the next ``samples`` of noise, chosen by ``rng`` alone."""
         bed = np.zeros(samples, dtype=np.float32)
         # The first fade lies before the start: the noise is there from the first sample on.
-        end = -_CROSSFADE_SAMPLES
+        end, complete = -_CROSSFADE_SAMPLES, False
         while end < samples:
             piece = self._piece(samples - end, rng)
             fade = min(_CROSSFADE_SAMPLES, len(piece) // 2)
             # Equal power: neighbours are not related, so their powers add, not their amplitudes.
             ramp = rising_fade(fade)
             piece[:fade] *= ramp
-            piece[len(piece) - fade :] *= ramp[::-1]
-            first, last = max(end, 0), min(end + len(piece), samples)
-            if first < last:
-                bed[first:last] += piece[first - end : last - end]
+            last = end + len(piece)
+            if last < samples:
+                piece[len(piece) - fade :] *= ramp[::-1]
+            # What is drawn beyond the piece that lasts to the end is left away. It is drawn so that the chance of what
+            # follows in a stream, and with it the streams of a seed, is that of before.
+            if not complete and last > 0:
+                first = max(end, 0)
+                bed[first:last] += piece[first - end :]
+            complete = complete or last >= samples
             end += len(piece) - fade
         return bed
 

@@ -7,7 +7,8 @@ signal are zero::
     m_t[b] = log(max(sum_k M[k, b] |X_t[k]|^2, floor))                             M: mel filterbank
 
 The window is centred on the half sample, ``w[n] = (1 - cos(2 pi (n + 1/2) / window)) / 2``. Being one whole period of
-a cosine, it lets a constant offset of the signal reach the bins 0 and 1 alone, which no band uses.
+a cosine, it lets a constant offset of the signal reach the bins 0 and 1 alone, which no band uses as long as ``low_hz``
+is at least ``sample_rate_hz / window_samples``: 40 Hz by default.
 """
 
 from __future__ import annotations

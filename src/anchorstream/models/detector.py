@@ -75,6 +75,8 @@ class StreamingDetector(StreamingModule):
         outputs: Outputs = "softmax",
     ) -> None:
         super().__init__()
+        if isinstance(labels, str):
+            raise ValueError(f"labels must be a list of names, got the text {labels!r}")
         self.labels, self.motion, self.outputs = tuple(labels), tuple(motion), outputs
         if not self.labels or not all(self.labels) or len(set(self.labels)) < len(self.labels):
             raise ValueError(f"labels must be names, each of them once, got {list(self.labels)}")

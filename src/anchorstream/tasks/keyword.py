@@ -55,6 +55,8 @@ class KeywordTask(AudioAlone):
     refractory_s: float = 1.0
 
     def __post_init__(self) -> None:
+        if isinstance(self.keywords, str):
+            raise ValueError(f"keywords must be a list of names, got the text {self.keywords!r}")
         if not self.keywords or any(not keyword.strip() for keyword in self.keywords):
             raise ValueError(f"keywords must name at least one keyword, got {list(self.keywords)}")
         repeated = sorted({keyword for keyword in self.keywords if self.keywords.count(keyword) > 1})
@@ -141,7 +143,8 @@ class KeywordTask(AudioAlone):
         for event in events:
             begins_s = event.anchor_s - self.label_before_s
             first = clock.frame_at(begins_s)
-            last = clock.frame_at(event.anchor_s + self.label_after_s)
+            # Labels may be shorter than a frame, which is then positive nevertheless.
+            last = max(first + 1, clock.frame_at(event.anchor_s + self.label_after_s))
             targets[first:last] = self.keywords.index(event.label) + 1
             margin = targets[max(0, clock.frame_at(begins_s - self.label_margin_s)) : first]
             # The last of the keyword before may reach into it.

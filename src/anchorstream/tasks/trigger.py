@@ -192,7 +192,9 @@ class TriggerTask:
         anchors = np.zeros(frames, dtype=np.bool_)
         decided_s = [event.anchor_s for event in self.events(stream)]
         for anchor_s in decided_s:
-            targets[clock.frame_at(anchor_s) : clock.frame_at(anchor_s + self.label_after_s)] = 1
+            first = clock.frame_at(anchor_s)
+            # Labels may be shorter than a frame, which is then positive nevertheless.
+            targets[first : max(first + 1, clock.frame_at(anchor_s + self.label_after_s))] = 1
         if self.anchor_others:
             decided_s += [start_s for start_s, _ in speech_of(stream)]
             if stream.motion:
