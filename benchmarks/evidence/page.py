@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -248,14 +249,17 @@ def _variants(study: str, tree: Tree, found: Found, pictures: Path | None) -> li
 
 def _missing(study: str, tree: Tree, task: str, network: str, of: Sequence[System]) -> list[str]:
     """What a study's plan has and its results do not, and the command that makes it."""
-    wanted, there = expected(tree, study, network), sum(len(system.lines) for system in of)
-    if there >= wanted:
+    wanted = expected(tree, study, network)
+    there = Counter(system.loss for system in of for _ in system.lines)
+    lacking = {loss: count - there[loss] for loss, count in wanted.items() if count > there[loss]}
+    if not lacking:
         return []
     motion = " --motion WRISTS" if task == "trigger" else ""
     command = f"python benchmarks/evidence/train.py {study} --data DIR --out RUNS"
     command += f" --tasks {task} --networks {network}{motion}"
-    missing = f"Missing: {wanted - there} of {wanted} trainings on {task} with {network}"
-    return [f"{missing}; `{command}` makes them.", ""]
+    missing = f"Missing: {sum(lacking.values())} of {sum(wanted.values())} trainings on {task} with {network}"
+    which = ", ".join(f"{loss} {count}" for loss, count in lacking.items()) if of else "all"
+    return [f"{missing} ({which}); `{command}` makes them.", ""]
 
 
 def _about(of: Sequence[System], left_out: int) -> str:

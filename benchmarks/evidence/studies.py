@@ -106,14 +106,14 @@ def cells(tree: Mapping[str, Any], study: str, seeds: Sequence[int], overrides: 
     return list(found.values())
 
 
-def expected(tree: Mapping[str, Any], study: str, network: str) -> int:
-    """How many trainings a study has on one of its tasks with a network."""
+def expected(tree: Mapping[str, Any], study: str, network: str) -> dict[str, int]:
+    """How many trainings a study has of each loss, on one of its tasks with a network."""
     about = tree["studies"][study]
-    made = {
-        (loss, json.dumps(_that_apply(variant, loss)))
-        for variant, loss in itertools.product(_variants(about, network), about["losses"])
+    return {
+        loss: int(about["seeds"])
+        * len({json.dumps(_that_apply(variant, loss)) for variant in _variants(about, network)})
+        for loss in about["losses"]
     }
-    return len(made) * int(about["seeds"])
 
 
 def digest(value: object) -> str:

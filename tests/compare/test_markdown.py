@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from anchorstream.compare.comparison import Conditions
+from anchorstream.compare.contests import Contest
 from anchorstream.compare.markdown import markdown, write_markdown
-from anchorstream.compare.results import Contest
 from anchorstream.decode import DecoderSettings
 from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
 from anchorstream.report import SystemResult

@@ -5,8 +5,8 @@ import json
 import numpy as np
 
 from anchorstream.compare.comparison import Conditions
+from anchorstream.compare.contests import Contest
 from anchorstream.compare.overview import overall_verdict, write_overview
-from anchorstream.compare.results import Contest
 from anchorstream.decode import DecoderSettings
 from anchorstream.metrics import Curve, Event, MatchWindow
 from anchorstream.report import SystemResult

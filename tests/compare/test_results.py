@@ -10,16 +10,10 @@ import pytest
 
 from anchorstream.cli.main import main
 from anchorstream.compare.comparison import Conditions
+from anchorstream.compare.contests import Contest, ResultsError, contests
 from anchorstream.compare.evaluation import ScoredRun
 from anchorstream.compare.markdown import markdown
-from anchorstream.compare.results import (
-    Contest,
-    ResultsError,
-    contests,
-    read_results,
-    result_line,
-    write_results,
-)
+from anchorstream.compare.results import read_results, result_line, write_results
 from anchorstream.decode import DecoderSettings
 from anchorstream.metrics import Event, MatchWindow, PosteriorStream, sweep
 from anchorstream.report import SystemResult
@@ -173,6 +167,12 @@ def test_lines_of_several_files_go_together_and_the_same_line_counts_once(measur
     again = [{**others[0], "config_hash": "other"}]
     with pytest.raises(ResultsError, match="ds-tcn, sal, seed 1"):
         contests([*others, *again])
+    # Nor is a larger network a further seed.
+    larger = [{**others[0], "seed": 9, "config_hash": "other", "model_options": {"channels": 112}}]
+    with pytest.raises(
+        ResultsError, match=r"model_options is \{\} for seed 1 and \{'channels': 112\} for seed 9"
+    ):
+        contests([*others, *larger])
 
 
 def test_a_network_without_the_baseline_is_compared_with_nothing(measured) -> None:

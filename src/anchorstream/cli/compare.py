@@ -14,9 +14,9 @@ from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
 
 if TYPE_CHECKING:
+    from anchorstream.compare.contests import Contest
     from anchorstream.compare.launch import Launcher
     from anchorstream.compare.plan import Trial
-    from anchorstream.compare.results import Contest
     from anchorstream.data.corpus import Corpus
 
 EXAMPLE = """\
@@ -113,7 +113,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Compares, or prints what was compared before."""
-    from anchorstream.compare.results import contests, read_results
+    from anchorstream.compare.contests import contests
+    from anchorstream.compare.results import read_results
     from anchorstream.train.config_error import ConfigError
 
     if args.files:

@@ -76,12 +76,13 @@ def run(args: argparse.Namespace) -> int:
     """Runs the chain and prints the table."""
     from anchorstream.cli.table import print_table
     from anchorstream.compare.comparison import Conditions, provenance
+    from anchorstream.compare.contests import contest_of
     from anchorstream.compare.evaluation import chosen_decoder
     from anchorstream.compare.experiment import score
     from anchorstream.compare.file_names import file_names
     from anchorstream.compare.markdown import write_markdown
     from anchorstream.compare.plan import check_out, known_splits_of, plan, share_splits
-    from anchorstream.compare.results import RESULTS_FILE, contest_of, write_results
+    from anchorstream.compare.results import RESULTS_FILE, write_results
     from anchorstream.export import export_run
     from anchorstream.report.strict_json import to_json
     from anchorstream.train.corpus import corpus_of

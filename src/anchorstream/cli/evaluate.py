@@ -77,9 +77,9 @@ def run(args: argparse.Namespace) -> int:
     from anchorstream.compare import cells
     from anchorstream.compare.choice import Limits, choose_on_dev
     from anchorstream.compare.comparison import Conditions, compare, write_reports
+    from anchorstream.compare.contests import contest_of
     from anchorstream.compare.halves import score_halves
     from anchorstream.compare.plan import check_out
-    from anchorstream.compare.results import contest_of
     from anchorstream.score.text import table
     from anchorstream.train.corpus import check_halves, check_missing, corpus_of
     from anchorstream.train.divisions import known_splits
@@ -94,8 +94,8 @@ def run(args: argparse.Namespace) -> int:
     conditions = Conditions(args.split, args.snr_db, args.hours, missing)
     with loading_bar("reading the recordings") as progress:
         corpus = corpus_of(trained.config, progress, known_splits(trained.folder, trained.config))
-    for note in corpus.audit.notes:
-        print(f"note: {note}", file=sys.stderr)
+    for remark in corpus.audit.remarks:
+        print(f"note: {remark}", file=sys.stderr)
     limits, choice = Limits(args.target_fa_per_hour, args.max_latency_ms), None
     if limits != Limits():
         with loading_bar("mixing dev streams") as progress:

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from anchorstream.compare import cells
+from anchorstream.compare.contests import Contest
 from anchorstream.compare.halves import HalfAlarms
-from anchorstream.compare.results import Contest
 from anchorstream.metrics import Confusion
 
 

@@ -19,16 +19,13 @@ from anchorstream.compare.comparison import (
     provenance,
     write_reports,
 )
+from anchorstream.compare.contests import Contest, Line, ResultsError, contests
 from anchorstream.compare.markdown import write_markdown
 from anchorstream.compare.overview import write_overview
 from anchorstream.compare.plan import Trial
 from anchorstream.compare.results import (
     RESULTS_FILE,
-    Contest,
-    Line,
-    ResultsError,
     conditions_of,
-    contests,
     read_results,
     result_line,
     training_of,

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from anchorstream.compare import cells
-from anchorstream.compare.results import Contest
+from anchorstream.compare.contests import Contest
 from anchorstream.metrics import rate_text
 from anchorstream.report import SystemResult
 from anchorstream.report.style import printable

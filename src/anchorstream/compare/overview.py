@@ -13,7 +13,7 @@ from markupsafe import Markup
 from matplotlib.ticker import PercentFormatter
 
 from anchorstream.compare import cells
-from anchorstream.compare.results import Contest
+from anchorstream.compare.contests import Contest
 from anchorstream.report.page import environment, write_page
 from anchorstream.report.strict_json import to_json
 from anchorstream.report.style import colour_of, drawing, legend_name, new_figure, to_svg
