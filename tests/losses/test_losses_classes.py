@@ -66,6 +66,36 @@ def test_an_anchor_without_a_class_has_that_of_its_frame(overlap):
     assert torch.equal(loss.weight(targets, of_classes), loss.weight(targets, indices))
 
 
+@pytest.mark.parametrize("class_dim", [-1, 1])
+def test_the_weight_takes_what_the_loss_takes_where_a_batch_lacks_the_highest_class(class_dim):
+    targets = torch.tensor([[0, 1, 1, 0, 0]])
+    mask = torch.zeros(1, 5, 4, dtype=torch.bool)
+    mask[0, 2, 1] = True
+    mask = mask if class_dim == -1 else mask.transpose(1, 2)
+    logits = torch.zeros(mask.shape)
+    calls = [
+        {"anchors": mask},
+        {"anchors": torch.tensor([[[-1], [2], [-1], [-1]]])},  # (B, K, A)
+        {"density": mask.float()},
+    ]
+    for options in ({}, {"class_weight": [1.0] * 4}, {"scale_after": [20.0] * 4}, {"peak": [10.0] * 4}):
+        loss = StreamingAnchorLoss(**options, class_dim=class_dim, reduction="none")
+        for call in calls:
+            weight = loss.weight(targets, **call)
+            torch.testing.assert_close(weight, loss.weight(targets, torch.tensor([[2]])))
+            ce = torch.log(torch.tensor(4.0))
+            torch.testing.assert_close(loss(logits, targets, **call), weight * ce)
+
+
+def test_the_weight_refuses_classes_that_do_not_fit_each_other():
+    targets = torch.tensor([[0, 1, 1, 0, 3]])
+    loss = StreamingAnchorLoss(peak=[10.0] * 4)
+    with pytest.raises(ValueError, match="one set for each of the 4 classes"):
+        loss.weight(targets, torch.zeros(1, 5, 3, dtype=torch.bool))
+    with pytest.raises(ValueError, match=r"class indices in \[0, 3\)"):
+        StreamingAnchorLoss().weight(targets, density=torch.zeros(1, 5, 3))
+
+
 def test_one_number_for_all_classes_is_that_number_for_each():
     targets = torch.tensor([[0, 1, 1, 0, 0, 2, 0, 0], [0] * 8])
     logits = torch.randn(2, 8, 3, generator=torch.Generator().manual_seed(0))
@@ -157,6 +187,11 @@ def test_one_weight_for_each_output_weighs_background_and_event_alike():
         logits, targets, multi_label=True, class_weight=[1.0, 3.0], reduction="weighted_mean"
     )
     torch.testing.assert_close(mean, torch.log(torch.tensor(2.0)))
+    exact = losses.frame_cross_entropy(
+        logits.to(F64), targets, multi_label=True, class_weight=[0.1, 0.3], reduction="none"
+    )
+    tenths = torch.tensor([[[0.1, 0.3]] * 3], dtype=F64)
+    torch.testing.assert_close(exact, tenths * torch.log(torch.tensor(2.0, dtype=F64)), rtol=1e-12, atol=0)
     with pytest.raises(ValueError, match="each of the 2 outputs"):
         losses.frame_cross_entropy(logits, targets, multi_label=True, class_weight=[1.0, 3.0, 1.0])
 

@@ -102,6 +102,19 @@ def test_densities_of_classes_and_of_outputs():
     assert shared[0, 2].tolist() == pytest.approx([2, 8, 6], abs=1e-5)
 
 
+@pytest.mark.parametrize("scales", [(2.0, [1.0, 2.0, 3.0]), ([1.0, 2.0, 3.0], 2.0)])
+@pytest.mark.parametrize("multi_label", [False, True])
+def test_one_scale_may_be_a_number_and_the_other_one_for_each_class(scales, multi_label):
+    density = torch.zeros(1, 8, 3)
+    density[0, 2, 1] = density[0, 6, 2] = 1.0
+    targets = torch.zeros((1, 8, 3) if multi_label else (1, 8), dtype=torch.long)
+    scale, scale_after = scales
+    loss = StreamingAnchorLoss(
+        scale=scale, scale_after=scale_after, overlap="largest", multi_label=multi_label
+    )
+    torch.testing.assert_close(loss.weight(targets, density=density), loss.weight(targets, density > 0))
+
+
 def test_no_gradient_flows_into_a_density():
     density = torch.full((1, 5), 0.2, requires_grad=True)
     logits = torch.zeros(1, 5, requires_grad=True)

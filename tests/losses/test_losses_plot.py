@@ -37,6 +37,15 @@ def test_a_row_of_a_batch_with_its_events():
     assert plot_weight(loss, targets, torch.tensor([[0], [0]]), row=1).get_lines()[0].get_ydata()[0] == 2.0
 
 
+def test_anchors_of_a_class_that_the_batch_lacks():
+    targets = torch.tensor([[0, 1, 1, 0]])
+    mask = torch.zeros(1, 4, 3, dtype=torch.bool)
+    mask[0, 3, 2] = True
+    loss = StreamingAnchorLoss(peak=6.0, scale=1.0, kernel="triangular")
+    for given in ({"anchors": mask}, {"density": mask.float()}):
+        assert next(iter(lines(plot_weight(loss, targets, **given)).values()))[1] == [1.0, 1.0, 1.0, 6.0]
+
+
 def test_every_output_has_a_line():
     targets = torch.zeros(1, 5, 2, dtype=torch.long)
     targets[0, 3, 1] = 1

@@ -223,6 +223,38 @@ def test_a_kernel_of_ones_own_stays_when_a_state_is_loaded():
     assert loss.peak == 3.0
 
 
+class Step(torch.nn.Module):
+    def forward(self, x):
+        return (x <= 1).to(x.dtype)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "name"), [(Step(), "Step"), (partial(torch.pow, exponent=0.0), "partial"), (torch.exp, "exp")]
+)
+def test_of_a_kernel_of_ones_own_the_state_holds_the_name(kernel, name, tmp_path):
+    loss = losses.StreamingAnchorLoss(kernel=kernel, peak=3.0)
+    torch.save(loss.state_dict(), tmp_path / "loss.pt")
+    state = torch.load(tmp_path / "loss.pt", weights_only=True)
+    assert state["_extra_state"]["kernel"] == name
+    same = losses.StreamingAnchorLoss(kernel=kernel)
+    same.load_state_dict(state)
+    assert (same.kernel, same.peak) == (kernel, 3.0)
+
+
+def test_a_state_that_is_refused_changes_nothing():
+    loss = losses.StreamingAnchorLoss(class_weight=[1.0, 1.0, 2.0])
+    before = repr(loss)
+    own = losses.StreamingAnchorLoss(kernel=torch.exp, peak=3.0, class_weight=[1.0, 2.0]).state_dict()
+    with pytest.raises(ValueError, match="own, 'exp': construct the loss with the same kernel"):
+        loss.load_state_dict(own)
+    assert repr(loss) == before
+    wrong = losses.StreamingAnchorLoss(peak=3.0, class_weight=[1.0, 2.0]).state_dict()
+    wrong["_extra_state"]["gamma"] = -1.0
+    with pytest.raises(ValueError, match="gamma must be at least 0"):
+        loss.load_state_dict(wrong)
+    assert repr(loss) == before
+
+
 def test_importing_the_losses_imports_nothing_else_of_the_project():
     code = (
         "import sys, anchorstream.losses\n"

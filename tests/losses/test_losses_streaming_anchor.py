@@ -8,6 +8,7 @@ from torch.nn import functional as F
 
 from anchorstream.losses import (
     StreamingAnchorLoss,
+    anchors_from_targets,
     end_frame_loss,
     focal_loss,
     streaming_anchor_loss,
@@ -165,6 +166,48 @@ def test_targets_of_any_integer_type(dtype):
     torch.testing.assert_close(
         streaming_anchor_loss(logits, targets.to(dtype)), streaming_anchor_loss(logits, targets)
     )
+
+
+@pytest.mark.parametrize("ignore_index", [-100, -1])
+def test_high_classes_in_a_small_integer_type_are_not_ignored(ignore_index):
+    logits, _, _ = make_batch(257, batch=1)
+    targets = torch.zeros(1, 11, dtype=torch.uint8)
+    targets[0, 3:6], targets[0, 8] = 156, 255
+    loss = StreamingAnchorLoss(ignore_index=ignore_index, reduction="none")
+    lengths = torch.tensor([11])
+    found = loss(logits, targets, lengths=lengths)
+    assert torch.equal(found, loss(logits, targets.long(), lengths=lengths))
+    assert (found > 0).all()
+
+
+@pytest.fixture(params=[torch.float32, torch.float64], ids=str)
+def default_dtype(request):
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(request.param)
+    yield
+    torch.set_default_dtype(before)
+
+
+@pytest.mark.usefixtures("default_dtype")
+@pytest.mark.parametrize("num_classes", [0, 2])
+@pytest.mark.parametrize("focal", FOCALS)
+@pytest.mark.parametrize(("dtype", "error"), [(F64, 1e-12), (torch.float32, 1e-5)])
+def test_gradients_are_as_exact_as_the_logits(num_classes, focal, dtype, error):
+    logits, targets, _ = make_batch(num_classes)
+    leaf = logits.to(dtype).requires_grad_()
+    loss = streaming_anchor_loss(leaf, targets, focal=focal, reduction="sum")
+    loss.backward()
+    assert loss.dtype == leaf.grad.dtype == dtype
+    # The formulas of the page, for the one logit that tells event from background.
+    event = leaf.detach().to(F64)
+    event = event if num_classes == 0 else event[..., 1] - event[..., 0]
+    sign = 1 - 2 * targets.to(F64)
+    miss, ce = torch.sigmoid(sign * event), F.softplus(sign * event, threshold=50.0)
+    weight = temporal_weight(anchors_from_targets(targets), dtype=F64)
+    hard = miss**2 + 2 * miss * (1 - miss) * ce
+    pull = {None: weight, "add": weight + hard, "multiply": weight * hard}[focal] * sign * miss
+    expected = pull if num_classes == 0 else torch.stack([-pull, pull], dim=-1)
+    torch.testing.assert_close(leaf.grad.to(F64), expected, rtol=error, atol=error)
 
 
 def test_not_contiguous_logits():

@@ -5,11 +5,12 @@ import os
 import pytest
 import torch
 from torch import distributed, multiprocessing
+from torch._dynamo import lookup_backend
 from torch.func import grad, hessian, jvp, vmap
 from torch.nn.parallel import DistributedDataParallel
 
 from anchorstream import losses
-from anchorstream.losses import LOSS_NAMES, StreamingAnchorLoss, build
+from anchorstream.losses import LOSS_NAMES, LossSchedule, StreamingAnchorLoss, build, cosine, linear
 
 F64 = torch.float64
 ANCHORED = ["sal", "sa+fl", "safl"]
@@ -32,12 +33,14 @@ def make_batch(batch=3, num_frames=12, num_classes=3, seed=0):
 
 
 class Counting:
+    """A backend that counts its graphs. The later stages make constants too, so that ``aot_eager`` is behind it."""
+
     def __init__(self):
         self.graphs = 0
 
-    def __call__(self, module, _):
+    def __call__(self, module, inputs):
         self.graphs += 1
-        return module
+        return lookup_backend("aot_eager")(module, inputs)
 
 
 @pytest.mark.parametrize("name", LOSS_NAMES)
@@ -53,17 +56,76 @@ def test_one_graph_serves_every_length(name):
     assert counting.graphs <= 2  # one for the first shape, one for all others
 
 
-@pytest.mark.parametrize("name", ANCHORED)
-def test_a_moving_option_does_not_compile_again_and_again(name):
+def loss_and_gradient(loss, logits, *inputs, **options):
+    leaf = logits.clone().requires_grad_()
+    value = loss(leaf, *inputs, **options)
+    value.backward()
+    return value.detach(), leaf.grad
+
+
+IN_SECONDS = {"scale": 0.02, "frame_rate_hz": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "moving"),
+    [
+        ("sal", {}, {"peak": (2, 1), "floor": (1, -0.05), "scale": (5, 1), "scale_after": (3, 0.7)}),
+        ("sal", IN_SECONDS, {"scale": (0.02, 0.01), "scale_after": (0.29, -0.01)}),
+        ("sal", {"kernel": "rectangular", **IN_SECONDS}, {"scale": (0.02, 0.01)}),
+        ("sal", {"peak": [2.0, 3.0, 4.0]}, {"scale": (2, 1), "floor": (1, -0.05)}),
+        ("sal", {"scale": [2.0, 3.0, 4.0]}, {"peak": (2, 1), "scale_after": (3, 0.7)}),
+        ("sa+fl", {}, {"peak": (2, 1), "gamma": (0, 0.15), "focal_weight": (0, 0.3)}),
+        ("safl", {}, {"peak": (2, 1), "scale": (5, 1), "gamma": (0, 0.15)}),
+        ("focal", {"class_weight": [0.5, 1.0, 2.0]}, {"gamma": (3, -0.15)}),
+        ("ce", {}, {"label_smoothing": (0, 0.05)}),
+        ("end-frame", {"frame_rate_hz": 100.0}, {"width_frames": (1, 1)}),
+        ("end-frame", {}, {"width_frames": (1, 1), "label_smoothing": (0.1, 0.05)}),
+        ("max-pool", {}, {"label_smoothing": (0, 0.05)}),
+        ("smoothed-max-pool", {}, {"label_smoothing": (0, 0.05)}),
+    ],
+)
+def test_a_moving_option_does_not_compile_again_and_again(name, options, moving):
     torch.compiler.reset()
     counting = Counting()
-    loss = make(name)
+    loss = make(name, **options)
     compiled = torch.compile(loss, fullgraph=True, backend=counting)
-    logits, targets, _ = make_batch()
+    logits, targets, lengths = make_batch()
+    logits[0, :2] = torch.tensor([1e4, -1e4, 0.0])  # sure frames, right or wrong
     for step in range(12):
-        loss.peak, loss.scale = 2.0 + step, 5.0 + step
-        torch.testing.assert_close(compiled(logits, targets), loss(logits, targets))
-    assert counting.graphs <= 3
+        for option, (start, by) in moving.items():
+            setattr(loss, option, float(start + step * by))
+        found = loss_and_gradient(compiled, logits, targets, lengths=lengths)
+        torch.testing.assert_close(found, loss_and_gradient(loss, logits, targets, lengths=lengths))
+    assert counting.graphs <= 2  # one for the first values, one for all others
+
+
+def test_a_gamma_that_arrives_at_two_has_one_graph_more():
+    torch.compiler.reset()
+    loss = StreamingAnchorLoss(focal="multiply")
+    schedule = LossSchedule(loss, peak=linear(1.0, 10.0, steps=12), gamma=cosine(0.0, 2.0, steps=12))
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    logits, targets, _ = make_batch()
+    for step in range(15):
+        schedule.set(step)
+        with torch._dynamo.config.patch(recompile_limit=3):
+            found = loss_and_gradient(compiled, logits, targets)
+        torch.testing.assert_close(found, loss_and_gradient(loss, logits, targets))
+
+
+@pytest.mark.parametrize("gamma", [0.0, 0.005, 0.5, 1.0, 2.0, 3.0])
+@pytest.mark.parametrize("num_classes", [0, 3])
+def test_a_compiled_focal_factor_is_finite_where_a_frame_is_sure(gamma, num_classes):
+    torch.compiler.reset()
+    _, targets, _ = make_batch(num_classes=num_classes)
+    loss = make("safl", gamma=gamma)
+    compiled = torch.compile(loss, fullgraph=True, backend="aot_eager")
+    for value in (1e4, -1e4):
+        logits = torch.full((*targets.shape, num_classes) if num_classes else targets.shape, value)
+        if num_classes:
+            logits[..., 0] = -value
+        found = loss_and_gradient(compiled, logits, targets)
+        assert all(numbers.isfinite().all() for numbers in found)
+        torch.testing.assert_close(found, loss_and_gradient(loss, logits, targets))
 
 
 @pytest.mark.parametrize("name", ANCHORED)

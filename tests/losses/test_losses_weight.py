@@ -43,6 +43,26 @@ def test_rule_takes_ignored_frames_for_background():
     assert anchors_from_targets(targets, "both").int().tolist() == [[0, 1, 1, 0, 0]]
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int8, torch.int16, torch.int32])
+def test_labels_of_any_integer_type(dtype):
+    # -100 is 156 in uint8, and 255 would be -1.
+    highest = torch.iinfo(dtype).max
+    label = min(156, highest)
+    targets = torch.tensor([[0, label, label, 0, highest]], dtype=dtype)
+    assert anchors_from_targets(targets).int().tolist() == [[0, 0, 1, 0, 1]]
+    assert anchors_from_targets(targets, ignore_index=-1).int().tolist() == [[0, 0, 1, 0, 1]]
+    assert anchors_from_targets(targets, ignore_index=highest).int().tolist() == [
+        [0, 0, int(label != highest), 0, 0]
+    ]
+
+
+@pytest.mark.parametrize("dtype", [torch.int8, torch.int16, torch.int32])
+def test_anchors_of_any_integer_type(dtype):
+    indices = torch.tensor([[100, -1]])
+    assert torch.equal(temporal_weight(indices.to(dtype), 300), temporal_weight(indices, 300))
+    assert torch.equal(anchor_mask(indices.to(dtype), 40000), anchor_mask(indices, 40000))
+
+
 def test_rule_on_an_empty_sequence_and_an_unknown_rule():
     assert anchors_from_targets(torch.zeros(2, 0, dtype=torch.long)).shape == (2, 0)
     with pytest.raises(ValueError, match="onset, offset, both, got 'middle'"):
@@ -129,6 +149,27 @@ def test_rectangle_in_seconds_keeps_its_outermost_frames():
         torch.tensor([40]), 100, peak=1, floor=0, scale=0.29, kernel="rectangular", frame_rate_hz=100
     )
     assert weight.nonzero().flatten().tolist() == list(range(11, 70))
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_half_precision_is_rounded_at_the_end_and_not_while_frames_are_counted(dtype):
+    anchors = torch.tensor([2501])
+    weight = temporal_weight(anchors, 3000, scale=5.0, dtype=dtype)
+    assert weight.dtype == dtype
+    assert torch.equal(weight, temporal_weight(anchors, 3000, scale=5.0, dtype=F64).float().to(dtype))
+    assert (weight == 10.0).nonzero().flatten().tolist() == [2501]
+    density = torch.zeros(3000, dtype=dtype)
+    density[2501] = 1.0
+    expected = temporal_weight(None, density=density, scale=5.0)
+    assert torch.equal(temporal_weight(None, density=density, scale=5.0, dtype=dtype), expected.to(dtype))
+    distance = anchor_distance(anchors, 3000, dtype=dtype)
+    assert torch.equal(distance, (torch.arange(3000) - 2501).to(dtype))
+
+
+def test_weights_and_distances_are_floating():
+    for call in (temporal_weight, anchor_distance):
+        with pytest.raises(TypeError, match=r"dtype must be floating point, got torch\.int64"):
+            call(torch.tensor([1]), 4, dtype=torch.int64)
 
 
 def test_a_kernel_of_ones_own():

@@ -1,8 +1,11 @@
 """The GRU layers against those of torch: the same outputs, and the same gradients of everything."""
 
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
+from torch.func import functional_call, grad, vmap
 
 from anchorstream.models import gru_layers
 from anchorstream.models.gru_layers import GRU
@@ -59,6 +62,29 @@ def test_weights_that_are_frozen_and_inputs_without_a_gradient_get_none():
     ours(x, torch.zeros(1, 3, 4, dtype=torch.double))[0].sum().backward()
     assert ours.bias_hh_l0.grad is None
     assert ours.weight_hh_l0.grad is not None
+
+
+def test_transforms_of_torch_func_are_those_of_torch():
+    theirs, ours = pair(5, 4, 2)
+    x, hidden = torch.randn(3, 17, 5, dtype=torch.double), torch.zeros(2, 3, 4, dtype=torch.double)
+    weights = {name: weight.detach() for name, weight in theirs.named_parameters()}
+
+    def loss(module, weights, x, hidden):
+        return (functional_call(module, weights, (x, hidden))[0] ** 2).sum()
+
+    def of_sample(module, weights, x, hidden):
+        return loss(module, weights, x[None], hidden[:, None])
+
+    found = []
+    for module in (theirs, ours):
+        whole = grad(partial(loss, module))(weights, x, hidden)
+        each = vmap(grad(partial(of_sample, module)), in_dims=(None, 0, 1))(weights, x, hidden)
+        for name in weights:
+            torch.testing.assert_close(each[name].sum(0), whole[name])
+        slope = grad(partial(loss, module, weights))
+        twice = grad(lambda x, slope=slope: (slope(x, hidden) ** 2).sum())(x)
+        found.append([whole, each, twice])
+    torch.testing.assert_close(found[1], found[0], rtol=0, atol=0)
 
 
 def test_without_a_gradient_it_is_torch_itself():

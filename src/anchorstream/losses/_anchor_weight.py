@@ -120,8 +120,10 @@ def _of_density(
 def _of_nearest_class(batch: Batch, mask: Tensor, options: WeightOptions, dtype: torch.dtype) -> Tensor:
     """Each frame takes peak and scale of the class of its nearest anchor."""
     decay = _decay(batch, options, mask.device, dtype)
+    # Not torch.as_tensor: a compiler would take its number for a constant, and compile anew whenever it moves.
+    each = torch.ones(batch.num_classes, 1, dtype=dtype, device=mask.device)
     peak, before, after = (
-        torch.as_tensor(value, dtype=dtype, device=mask.device).expand(batch.num_classes, 1).squeeze(-1)
+        (each * value).squeeze(-1)
         for value in (decay.peak, decay.before, decay.before if decay.after is None else decay.after)
     )
     classes = batch.labels

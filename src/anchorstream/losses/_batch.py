@@ -8,7 +8,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from anchorstream.losses._checks import can_look_at_values, check_tensor
+from anchorstream.losses._checks import can_look_at_values, check_tensor, working_dtype
 from anchorstream.losses._shapes import (
     check_class_dim,
     check_logits,
@@ -65,7 +65,7 @@ class Batch(NamedTuple):
     @property
     def only_labels(self) -> bool:
         """Whether the targets are class indices and nothing else, neither soft nor smoothed."""
-        return self.soft is None and not self.label_smoothing
+        return self.soft is None and self.label_smoothing == 0
 
     @property
     def sequences_and_classes(self) -> tuple[int, int]:
@@ -76,7 +76,7 @@ class Batch(NamedTuple):
     @property
     def dtype(self) -> torch.dtype:
         """In which the loss is computed: at least float32."""
-        return torch.promote_types(self.logits.dtype, torch.float32)
+        return working_dtype(self.logits.dtype)
 
     @property
     def num_classes(self) -> int:
@@ -177,7 +177,7 @@ def _read_hard(
         low, high = torch.stack(labels.aminmax()).tolist()
         if 0 <= low <= high < num_classes and not low <= ignore_index <= high:
             return labels, None
-    counted = targets != ignore_index
+    counted = labels != ignore_index  # int64: in a small type -100 would be some other class
     if valid is not None:
         counted = counted & valid
     labels = labels.masked_fill(~counted, 0)
@@ -226,7 +226,7 @@ def _weight_of_outputs(
     """The weights (B * K, 1, 2) of background and event in each row."""
     if class_weight is None:
         return None
-    weights = torch.as_tensor(class_weight, dtype=torch.float32, device=logits.device)
+    weights = torch.as_tensor(class_weight, dtype=working_dtype(logits.dtype), device=logits.device)
     if weights.shape == (outputs,):
         weights = weights.unsqueeze(-1).expand(-1, 2)
     if weights.shape != (outputs, 2):

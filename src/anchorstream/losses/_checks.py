@@ -29,6 +29,17 @@ def can_look_at_values(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu" and not torch.compiler.is_compiling() and not is_transformed()
 
 
+def working_dtype(dtype: torch.dtype) -> torch.dtype:
+    """In what a result of ``dtype`` is computed: at least float32, as half precision cannot number the frames.
+
+    Raises:
+        TypeError: if it is not floating.
+    """
+    if not dtype.is_floating_point:
+        raise TypeError(f"dtype must be floating point, got {dtype}")
+    return torch.promote_types(dtype, torch.float32)
+
+
 def check_tensor(name: str, value: object) -> None:
     """Raises a TypeError unless ``value`` is a tensor."""
     if not isinstance(value, Tensor):

@@ -34,7 +34,7 @@ def cross_entropy_and_miss(batch: Batch) -> tuple[Tensor, Tensor]:
         nll, miss = _of_labels(batch)
         weight = weight_of_class(batch)
         ce = nll if weight is None else weight * nll
-        if batch.label_smoothing:
+        if batch.label_smoothing > 0:
             ce = (1 - batch.label_smoothing) * ce + batch.label_smoothing * _of_all_classes(batch)
     # The clamp keeps the gradient of a focal factor finite at p = 1 and gamma < 1.
     return ce, miss.clamp(min=torch.finfo(miss.dtype).tiny)
@@ -48,15 +48,15 @@ def negative_log_likelihood(batch: Batch) -> Tensor:
 def _of_labels(batch: Batch) -> tuple[Tensor, Tensor]:
     """``-log p_t`` and ``1 - p_t`` of the frame's label, (B, T)."""
     if batch.sigmoid:
-        against = sign_against(batch.labels) * batch.logits
+        against = sign_against(batch.labels, batch.dtype) * batch.logits
         return F.softplus(against, threshold=NO_THRESHOLD), torch.sigmoid(against)
     nll = _of_softmax(batch.clean_logits(), batch.labels, batch.class_dim)
     return nll, -torch.expm1(-nll)  # keeps its digits for p near 1
 
 
-def sign_against(labels: Tensor) -> Tensor:
+def sign_against(labels: Tensor, dtype: torch.dtype) -> Tensor:
     """1 where the label (B, T) is the background, -1 at an event: times the logit, that of the other answer."""
-    return torch.rsub(labels, 1.0, alpha=2)
+    return torch.rsub(labels, 1, alpha=2).to(dtype)
 
 
 def _of_softmax(logits: Tensor, labels: Tensor, class_dim: int) -> Tensor:

@@ -38,7 +38,7 @@ class EagerLoss(torch.autograd.Function):
         ctx.middle = not batch.sigmoid and (batch.class_dim == 1 or classes_go_in_the_middle(logits))
         # Nothing below is seen by autograd, so what is no longer needed is written over.
         if batch.sigmoid:
-            sign = sign_against(batch.labels)
+            sign = sign_against(batch.labels, logits.dtype)
             miss = sign * logits
             ce = F.softplus(miss, threshold=NO_THRESHOLD)
             miss.sigmoid_()

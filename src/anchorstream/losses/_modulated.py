@@ -61,8 +61,16 @@ def composed(batch: Batch, plain: Tensor | None, focal: Tensor | None, gamma: fl
     ce, miss = cross_entropy_and_miss(batch)
     if focal is None:
         return plain * ce  # type: ignore[operator]
-    fading = focal * miss**gamma
+    fading = focal * _power(miss, gamma)
     return (fading if plain is None else plain + fading) * ce
+
+
+def _power(miss: Tensor, gamma: float) -> Tensor:
+    """``miss^gamma``, for ``miss`` above 0."""
+    if gamma == 2:
+        return miss * miss
+    # A compiler would take an exponent for a constant, and compile anew whenever gamma moves.
+    return torch.exp(gamma * miss.log()) if torch.compiler.is_compiling() else miss**gamma
 
 
 def _function_for(batch: Batch) -> type[torch.autograd.Function]:
@@ -95,5 +103,6 @@ def _per_frame(part: Tensor | float | None, of_class: Tensor | None, batch: Batc
         part = part * of_class
     if not isinstance(part, Tensor):
         shape = () if batch.counted is None else batch.labels.shape
-        part = torch.full(shape, part, dtype=batch.dtype, device=batch.labels.device)
+        # Not torch.full: a compiler would take its number for a constant, and compile anew whenever it moves.
+        part = part * torch.ones(shape, dtype=batch.dtype, device=batch.labels.device)
     return batch.only_counted(part)

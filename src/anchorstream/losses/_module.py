@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -12,6 +13,7 @@ from anchorstream.losses._batch import check_label_smoothing
 from anchorstream.losses._checks import as_plain
 from anchorstream.losses._reduce import check_reduction
 from anchorstream.losses._shapes import check_class_dim
+from anchorstream.losses.kernels import KERNEL_NAMES
 
 
 class FrameLoss(nn.Module):
@@ -80,9 +82,9 @@ class FrameLoss(nn.Module):
         )
 
     def get_extra_state(self) -> dict[str, Any]:
-        """Every option but the class weights; of a kernel of one's own, its name."""
+        """Every option but the class weights; of a kernel of one's own, its name, or that of its type."""
         return {
-            name: getattr(value, "__name__", value)
+            name: getattr(value, "__name__", type(value).__name__) if callable(value) else value
             for name, value in self.options.items()
             if name != "class_weight"
         }
@@ -91,24 +93,42 @@ class FrameLoss(nn.Module):
         """Takes the options of a state dict. A kernel of one's own stays: a name does not bring it back.
 
         Raises:
-            ValueError: if the state is that of another loss, or one of its options is out of range.
+            ValueError: if the state is that of another loss, or one of its options is out of range; or if it was saved
+                with a kernel of one's own, and this loss has none. The loss stays as it was.
         """
+        for name, value in self._checked(state).items():
+            setattr(self, name, value)
+
+    def _checked(self, state: dict[str, Any]) -> dict[str, Any]:
+        """What a state changes."""
         unknown = sorted(set(state) - set(self._option_names))
         if unknown:
             raise ValueError(
                 f"{type(self).__name__} has no option {', '.join(unknown)}: another loss was saved"
             )
-        for name, value in state.items():
-            if not callable(getattr(self, name)):
-                setattr(self, name, value)
-        self.check()
+        taken = {name: value for name, value in state.items() if not callable(getattr(self, name))}
+        kernel = taken.get("kernel")
+        if isinstance(kernel, str) and kernel not in KERNEL_NAMES:
+            raise ValueError(
+                f"the state was saved with a kernel of one's own, {kernel!r}: construct the loss with the same kernel, "
+                "then load the state"
+            )
+        trial = copy.copy(self)
+        vars(trial).update(taken)
+        trial.check()
+        return taken
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *others: Any) -> None:  # noqa: ANN401
+        options = state_dict.get(f"{prefix}_extra_state")
+        if options is not None:
+            self._checked(
+                options
+            )  # before torch copies the class weights: a state that is refused changes nothing
         # torch copies into a buffer that is there and fits. Here that is the option's business, as with the others:
         # the state decides whether there are weights, and for how many classes.
         weights = state_dict.get(f"{prefix}class_weight")
         if weights is None:
-            if f"{prefix}_extra_state" in state_dict:
+            if options is not None:
                 self.class_weight = None
         elif self.class_weight is None or self.class_weight.shape != weights.shape:
             like = weights if self.class_weight is None else self.class_weight

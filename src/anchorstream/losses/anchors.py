@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from anchorstream.losses._checks import can_look_at_values, check_tensor
+from anchorstream.losses._checks import can_look_at_values, check_tensor, working_dtype
 
 AnchorRule = Literal["onset", "offset", "both"]
 
@@ -45,11 +45,12 @@ def anchors_from_targets(
         [0, 0, 1, 0, 1, 0]
     """
     check_tensor("targets", targets)
-    event = targets != ignore_index
+    labels = targets.long()  # in a small type -100 would be some other class
+    event = labels != ignore_index
     if valid is not None:
         check_tensor("valid", valid)
         event = event & valid
-    return boundaries(torch.where(event, targets, 0), rule)
+    return boundaries(torch.where(event, labels, 0), rule)
 
 
 def boundaries(labels: Tensor, rule: AnchorRule) -> Tensor:
@@ -112,6 +113,7 @@ def anchor_mask(
         anchors, kind = frames_of_times(anchors, frame_rate_hz), "anchor times, as frame indices,"
     if num_frames is None:
         raise TypeError("anchors as frame indices need num_frames, the length of the sequence")
+    anchors = anchors.long()  # a small type may not hold num_frames
     look = can_look_at_values(anchors) and anchors.numel() > 0
     if look:
         low, high = (int(bound) for bound in anchors.aminmax())
@@ -121,7 +123,7 @@ def anchor_mask(
                 f"{low} to {high} for {num_frames} frames"
             )
     # Padding is scattered to one frame beyond the end, which is then cut off: no branch on the data.
-    slots = torch.where(anchors < 0, num_frames, anchors).long()
+    slots = torch.where(anchors < 0, num_frames, anchors)
     mask = torch.zeros(*anchors.shape[:-1], num_frames + 1, dtype=torch.bool, device=anchors.device)
     mask = mask.scatter(-1, slots, True)[..., :num_frames]
     if valid is None:
@@ -178,20 +180,20 @@ def anchor_distance(
     Args:
         anchors: (..., T) bool mask, or (..., A) integer frame indices, padded with -1.
         num_frames: T; needed for indices.
-        dtype: of the result; float32 is exact up to 2^24 frames.
+        dtype: of the result, floating; float32 is exact up to 2^24 frames, half precision is rounded at the end.
 
     Returns:
         (..., T) distances in frames, in O(T) each row.
 
     Raises:
-        TypeError, ValueError: as :func:`anchor_mask`.
+        TypeError, ValueError: as :func:`anchor_mask`, or if ``dtype`` is not floating.
 
     Example:
         >>> anchor_distance(torch.tensor([[1, 4]]), 6).tolist()
         [[-1.0, 0.0, 1.0, -1.0, 0.0, 1.0]]
     """
-    since, until = since_and_until(anchor_mask(anchors, num_frames), dtype=dtype)
-    return torch.where(since <= until, since, -until)
+    since, until = since_and_until(anchor_mask(anchors, num_frames), dtype=working_dtype(dtype))
+    return torch.where(since <= until, since, -until).to(dtype)
 
 
 def since_and_until(mask: Tensor, *, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
@@ -199,7 +201,7 @@ def since_and_until(mask: Tensor, *, dtype: torch.dtype) -> tuple[Tensor, Tensor
 
     Args:
         mask: (..., T) bool, True = an anchor.
-        dtype: of the result.
+        dtype: of the result, at least float32.
 
     Returns:
         Two tensors (..., T).

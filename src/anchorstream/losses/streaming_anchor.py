@@ -244,7 +244,7 @@ class StreamingAnchorLoss(FrameLoss):
             [[1.0, 1.0, 5.0, 9.0, 5.0, 1.0]]
         """
         batch = read_batch(
-            self._logits_like(targets),
+            self._logits_like(targets, anchors, density),
             targets,
             valid,
             lengths,
@@ -257,18 +257,33 @@ class StreamingAnchorLoss(FrameLoss):
         given = self.anchors if anchors is None else anchors
         return batch.fold(anchor_weight(batch, given, density, self.weight_options))
 
-    def _logits_like(self, targets: Tensor) -> Tensor:
-        """Logits of the shape that goes with the targets, without memory of their own."""
+    def _logits_like(self, targets: Tensor, anchors: Tensor | None, density: Tensor | None) -> Tensor:
+        """Logits of the shape that goes with the arguments, without memory of their own."""
         check_tensor("targets", targets)
         logits = torch.zeros((), device=targets.device)
         if targets.is_floating_point() or self.multi_label:
             return logits.expand(targets.shape)
-        each = [
-            value for value in (self.peak, self.scale, self.scale_after) if isinstance(value, (list, tuple))
-        ]
-        highest = int(targets.max()) if targets.numel() else 0
-        num_classes = len(each[0]) if each else max(highest + 1, 2)
-        return logits.expand(*targets.shape, num_classes).movedim(-1, self.class_dim)
+        num_classes = self._classes_of_options() or _classes_of_anchors(anchors, density, self.class_dim)
+        if num_classes is None:
+            num_classes = 1 + int(targets.max()) if targets.numel() else 0
+        return logits.expand(*targets.shape, max(num_classes, 2)).movedim(-1, self.class_dim)
+
+    def _classes_of_options(self) -> int | None:
+        """For how many classes the options hold a number each; ``None`` where none does."""
+        for value in (self.peak, self.scale, self.scale_after, self.class_weight):
+            if isinstance(value, (list, tuple, Tensor)):
+                return len(value)
+        return None
+
+
+def _classes_of_anchors(anchors: Tensor | None, density: Tensor | None, class_dim: int) -> int | None:
+    """For how many classes there are anchors or a density; ``None`` where they come without a class."""
+    for given in (anchors, density):
+        if isinstance(given, Tensor) and given.ndim == 3:
+            # Indices and times are (B, K, A) under either layout.
+            like_logits = given is density or given.dtype == torch.bool
+            return given.shape[class_dim if like_logits else 1]
+    return None
 
 
 def _check_focal_options(focal: str | None, gamma: float, focal_weight: float) -> tuple[float, float]:

@@ -8,7 +8,13 @@ from typing import Literal, NamedTuple, get_args
 import torch
 from torch import Tensor
 
-from anchorstream.losses._checks import can_look_at_values, check_number, check_numbers, check_tensor
+from anchorstream.losses._checks import (
+    can_look_at_values,
+    check_number,
+    check_numbers,
+    check_tensor,
+    working_dtype,
+)
 from anchorstream.losses.anchors import anchor_mask, since_and_until
 from anchorstream.losses.kernels import Kernel, KernelName, get_kernel
 
@@ -17,6 +23,9 @@ Overlap = Literal["nearest", "largest"]
 OVERLAPS: tuple[Overlap, ...] = get_args(Overlap)
 
 DEFAULT_SCALE_FRAMES = 20.0
+
+# More than what floating point takes off a product, and far less than a frame.
+_A_HAIR_MORE = 1 + 1e-14
 
 
 class WeightOptions(NamedTuple):
@@ -96,6 +105,8 @@ class Decay(NamedTuple):
         lag = torch.arange(num_frames, device=density.device, dtype=density.dtype)
         after = self.kernel(lag / (self.before if self.after is None else self.after))
         before = self.kernel(lag / self.before)
+        # One of the two may be one for each class, and the other not.
+        after, before = torch.broadcast_tensors(after, before)  # type: ignore[no-untyped-call]
         # One period of a circular convolution of twice the length: the lags 0 to T - 1, one unused, then -T + 1 to -1.
         unused = torch.zeros_like(after[..., :1])
         response = torch.cat([after, unused, before[..., 1:].flip(-1)], dim=-1)
@@ -142,7 +153,7 @@ def temporal_weight(
             to be set.
         overlap: between two anchors, ``"nearest"`` takes the weight of the nearer one (of two equally near, the
             earlier), ``"largest"`` the larger weight. They differ where the scales before and after do.
-        dtype: of the result.
+        dtype: of the result, floating; half precision is rounded at the end.
 
     Returns:
         (..., T) weights in [floor, peak].
@@ -159,14 +170,15 @@ def temporal_weight(
         raise TypeError(
             "temporal_weight takes one peak and scale; for one per class see StreamingAnchorLoss.weight"
         )
-    decay = decay_of(options)
+    decay, working = decay_of(options), working_dtype(dtype)
     if density is not None:
         if anchors is not None:
             raise TypeError("give anchors or density, not both")
-        return decay.of_density(check_density(density).to(dtype))
+        return decay.of_density(check_density(density).to(working)).to(dtype)
     if anchors is None:
         raise TypeError("anchors are missing; give them, or a density")
-    return decay.of_mask(anchor_mask(anchors, num_frames, frame_rate_hz=frame_rate_hz), dtype=dtype)
+    mask = anchor_mask(anchors, num_frames, frame_rate_hz=frame_rate_hz)
+    return decay.of_mask(mask, dtype=working).to(dtype)
 
 
 def decay_of(options: WeightOptions) -> Decay:
@@ -187,8 +199,9 @@ def in_frames(scale: float | Sequence[float], frame_rate_hz: float | None) -> fl
     """A scale, or one for each class, in frames."""
     if isinstance(scale, (list, tuple)):
         return [in_frames(value, frame_rate_hz) for value in scale]  # type: ignore[misc]
-    # 0.29 * 100 is a little less than 29: unrounded, the rectangular kernel would lose its outermost frames.
-    return scale if frame_rate_hz is None else round(scale * frame_rate_hz, 9)  # type: ignore[operator, return-value]
+    # 0.29 * 100 is a little less than 29: without the hair, the rectangular kernel would lose its outermost frames. Not
+    # rounded: a compiler would take it for a constant, and compile anew whenever the scale moves.
+    return scale if frame_rate_hz is None else scale * frame_rate_hz * _A_HAIR_MORE  # type: ignore[operator, return-value]
 
 
 def check_density(density: Tensor) -> Tensor:

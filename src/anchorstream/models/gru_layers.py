@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from anchorstream.losses._checks import is_transformed
+
 # Numbers of one gate that the gradient works on at a time: what it computes from them stays in the processor's cache.
 _PIECE = 2**15
 
@@ -35,7 +37,9 @@ class GRU(nn.GRU):
     def forward(self, x: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
         """(B, T, inputs) and (layers, B, units) to (B, T, units) and (layers, B, units)."""
         elsewhere = x.device.type != "cpu" or torch.is_autocast_enabled("cpu")
-        if elsewhere or not torch.is_grad_enabled() or torch.compiler.is_compiling():
+        # Compilers and the transforms of torch.func want operations that torch differentiates itself.
+        composed = torch.compiler.is_compiling() or is_transformed()
+        if elsewhere or composed or not torch.is_grad_enabled():
             outputs, last = super().forward(x, hidden)
             return outputs, last
         after = []
