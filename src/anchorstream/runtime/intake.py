@@ -71,14 +71,13 @@ class Intake:
 
     def end(self) -> Iterator[NDArray[np.float32]]:
         """Ends the stream: what is left of a hop is filled up with silence, and given. Then comes ``reset``."""
-        count = 0
+        last = np.zeros(0, dtype=np.float32)
         if self._resampler is not None:
-            last = self._resampler.resample_chunk(np.zeros(0, dtype=np.float32), last=True)
-            count = len(last)
-            self._room(count)[...] = last
-        missing = -(self._left + count) % self._hop_samples
-        self._room(count + missing)[count:] = 0
-        return iter(self._completed(count + missing))
+            last = self._resampler.resample_chunk(last, last=True)
+        missing = -(self._left + len(last)) % self._hop_samples
+        room = self._room(len(last) + missing)
+        room[: len(last)], room[len(last) :] = last, 0
+        return iter(self._completed(len(room)))
 
     def _whole_hops(self, pcm: NDArray[Any]) -> tuple[NDArray[np.float32], ...]:
         if pcm.dtype == np.int16 and pcm.ndim == 1 and self._resampler is None:
