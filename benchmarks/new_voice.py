@@ -56,12 +56,7 @@ def misses(scored: ScoredRun, rate: float, speaker: str) -> dict[str, tuple[int,
     """Missed and spoken keywords of the speaker, and of everybody else, at a rate of false alarms for each label."""
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for curve in scored.curves.values():
-        point = curve.at_false_alarms_per_hour(rate)
-        late_s = (
-            np.full(len(curve.events), np.nan)
-            if point.threshold is None
-            else curve.latencies_at(point.threshold)
-        )
+        late_s = curve.latencies_s[:, curve.index_at_false_alarms_per_hour(rate)]
         for event, late in zip(curve.events, late_s, strict=True):
             of = counts["the speaker" if event.speaker == speaker else "others"]
             of[0] += int(np.isnan(late))

@@ -99,12 +99,16 @@ class OnnxParts:
 
 def float_input(name: str) -> bytes:
     """The declaration of an input: float32, of any shape."""
-    return _field(_INPUT, _field(_VALUE_NAME, name.encode()) + _FLOAT_TENSOR)
+    return _float_value(_INPUT, name)
 
 
 def float_output(name: str) -> bytes:
     """The declaration of an output: float32, of any shape."""
-    return _field(_OUTPUT, _field(_VALUE_NAME, name.encode()) + _FLOAT_TENSOR)
+    return _float_value(_OUTPUT, name)
+
+
+def _float_value(number: int, name: str) -> bytes:
+    return _field(number, _field(_VALUE_NAME, name.encode()) + _FLOAT_TENSOR)
 
 
 @dataclass(frozen=True, slots=True)
