@@ -260,6 +260,54 @@ def test_a_folder_for_posteriors_that_is_a_file_is_said_before_the_work(cli, mod
     assert str(tmp_path / "out") in result.err
 
 
+def test_posteriors_that_cannot_be_written_are_a_fault_like_others(cli, model_path, sound, tmp_path):
+    (tmp_path / "out" / "a.npz").mkdir(parents=True)
+    paths = sound("a.wav", [0.2]), sound("b.wav", [0.4])
+    result = cli("detect", model_path, *paths, "--json", "--posteriors", tmp_path / "out")
+    assert result.code == 1
+    first, second = files(result)
+    assert first["error"].startswith(f"{tmp_path / 'out' / 'a.npz'}: the posteriors cannot be written: ")
+    assert "posteriors" not in first
+    assert (fired(first), fired(second)) == ([0.22], [0.42])
+    assert second["posteriors"] == str(tmp_path / "out" / "b.npz")
+
+
+@pytest.mark.parametrize("sign", ["a", "語"])
+def test_what_is_written_of_a_file_with_a_long_name_has_a_shorter_one(cli, model_path, sound, tmp_path, sign):
+    stem = sign * (240 // len(sign.encode()))
+    paths = [sound(f"{stem}-{number}.wav", [0.2]) for number in (1, 2)]
+    out, clips = tmp_path / "out", tmp_path / "clips"
+    result = cli("detect", model_path, *paths, "--json", "--posteriors", out, "--save-clips", clips)
+    assert result.code == 0
+    names = [sign * (120 // len(sign.encode())), sign * (118 // len(sign.encode())) + "-2"]
+    assert [entry["posteriors"] for entry in files(result)] == [str(out / f"{name}.npz") for name in names]
+    assert {path.name for path in clips.iterdir()} == {f"{name}_000000.220s_loud.flac" for name in names}
+
+
+def test_a_file_of_too_many_channels_is_a_fault_like_others(cli, model_path, sound, tmp_path):
+    path = tmp_path / "array.wav"
+    soundfile.write(path, np.zeros((1600, 100)), 16_000)
+    result = cli("detect", model_path, path, sound("good.wav", [0.2]), "--json")
+    assert result.code == 1
+    first, second = files(result)
+    assert first["error"].startswith(f"{path}: has 100 channels, expected at most 64")
+    assert fired(second) == [0.22]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["", "a.wav"],
+        ["no.onnx", ""],
+        *(["no.onnx", "a.wav", option, ""] for option in ("--posteriors", "--motion", "--save-clips")),
+    ],
+)
+def test_an_empty_path_is_not_the_folder_one_is_in(cli, arguments):
+    result = cli("detect", *arguments)
+    assert (result.code, result.out) == (2, "")
+    assert "expected a path, got an empty text" in result.err
+
+
 def test_posteriors_that_cannot_be_written_leave_no_half_file(cli, model_path, sound, tmp_path, monkeypatch):
     def full(file, **arrays):
         file.write(b"half")

@@ -86,7 +86,16 @@ def test_an_end_anywhere_is_no_error(cli, model_path, stdin, count, tail):
 
 @pytest.mark.parametrize(
     "options",
-    [["--rate", "0"], ["--rate", "-1"], ["--rate", "16k"], ["--channels", "0"], ["--threshold", "x"]],
+    [
+        ["--rate", "0"],
+        ["--rate", "-1"],
+        ["--rate", "16k"],
+        ["--channels", "0"],
+        ["--channels", "65"],
+        ["--threshold", "x"],
+        ["--motion", ""],
+        ["--save-clips", ""],
+    ],
 )
 def test_wrong_options_are_wrong_usage(cli, options):
     result = cli("listen", "no.onnx", "--stdin", *options)

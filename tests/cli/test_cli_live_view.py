@@ -56,6 +56,13 @@ def test_a_peak_stays_a_moment(terminal):
     assert "-60 dB" in drawn
 
 
+@pytest.mark.parametrize("threshold", [1.0, 1.5, 1e308])
+def test_a_threshold_that_nothing_reaches_stands_at_the_end(terminal, threshold):
+    with redirect_stdout(terminal), live_view([("stop", threshold)], plain=False) as show:
+        show(np.zeros(160, np.int16), [0.5])
+    assert f"stop {'█' * 20}{'─' * 19}┃ 0.50" in "\n".join(rows(terminal.getvalue()))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e30])
 def test_any_sample_can_be_shown(terminal, bad):
     with redirect_stdout(terminal), live_view([("stop", 1.5)], plain=False) as show:

@@ -152,6 +152,8 @@ def test_a_sensor_in_a_pipe_and_raw_samples(process, trigger_path, tmp_path):
     pieces = [((at + 1600) / 16_000, samples[2 * at : 2 * at + 3200]) for at in range(0, 48_000, 1600)]
     sensor = [(time_s, line) for time_s, line in zip(times_s, lines(times_s + 500, readings), strict=True)]
     sensor.insert(60, (1.2, "no reading\n"))
+    # A digit was lost; in the stream it would be hours ago.
+    sensor.insert(50, (1.1, "-9000,0,0,1\n"))
     with fifo.open("w", buffering=1) as writer:
         thread = threading.Thread(target=in_time, args=(writer.write, sensor))
         thread.start()
@@ -162,6 +164,7 @@ def test_a_sensor_in_a_pipe_and_raw_samples(process, trigger_path, tmp_path):
         out, err = running.communicate(timeout=60)
     assert [json.loads(line)["time_s"] for line in out.splitlines()] == [1.52]
     assert b"1 line(s) of the sensor were not `time,ax,ay,az`" in err
+    assert b"1 reading(s) of the sensor were dropped: their time was more than a minute away" in err
     assert running.returncode == 0
 
 

@@ -151,6 +151,13 @@ def test_the_score_is_the_smoothed_posterior_at_the_crossing():
     assert decoder.push(column(0, 1, 1)) == [Detection(time_s=0.06, label="yes", score=0.5)]
 
 
+@pytest.mark.parametrize("frames", [1, 40])
+@pytest.mark.parametrize("threshold", [1.5, 1e39, 1e308])
+def test_a_threshold_that_float32_does_not_hold_never_fires(threshold, frames):
+    decoder = Decoder(DecoderSettings(threshold), ["yes"], CLOCK)
+    assert decoder.push(np.ones((frames, 1), np.float32)) == []
+
+
 def test_nan_is_silence_and_is_forgotten():
     decoder = Decoder(DecoderSettings(0.9, smoothing_s=0.02), ["yes"], CLOCK)
     assert decoder.push(column(math.nan, math.nan, 1, 1)) == [Detection(0.04, "yes", 1.0)]

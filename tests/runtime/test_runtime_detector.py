@@ -282,7 +282,7 @@ def test_a_threshold_may_be_a_number_of_numpy(session):
     assert Detector(session, threshold=np.float32(0.75)).thresholds == {"loud": 0.75}
 
 
-@pytest.mark.parametrize("rate_hz", [0, -16_000, 16])
+@pytest.mark.parametrize("rate_hz", [0, -16_000, 16, float("nan"), float("inf")])
 def test_an_impossible_rate_is_refused(session, rate_hz):
     with pytest.raises(ValueError, match="sample_rate_hz must be at least 1,000 Hz"):
         Detector(session, sample_rate_hz=rate_hz)

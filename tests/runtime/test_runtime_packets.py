@@ -1,6 +1,7 @@
 """Packets: audio and motion meet by their time stamps, whatever comes first, late, twice or never."""
 
 import tracemalloc
+from contextlib import suppress
 
 import numpy as np
 import pytest
@@ -8,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import tiny_model
-from anchorstream.runtime import Detector, PacketDetector
+from anchorstream.runtime import Detector, ModelError, PacketDetector
+from anchorstream.runtime.stepper import Stepper
 
 RATE_HZ = tiny_model.RATE_HZ
 # Of the three bursts, the wrist is raised in the second: see tiny_model.
@@ -171,6 +173,22 @@ def test_audio_for_frames_that_have_run_is_dropped_and_counted(trigger):
     assert times(detections) == [1.02]
 
 
+@pytest.mark.parametrize("size", [1600, 160])
+@pytest.mark.parametrize("late_s", [0.1, 0.11, 0.115, 0.12, 0.13])
+def test_audio_that_comes_a_little_after_silence_took_its_place_moves_no_later_audio(trigger, late_s, size):
+    held_until_s = 0.6 + late_s  # the packets of 0.4 s on, which would be waited for until 0.6 s
+    detector, detections, sent = PacketDetector(trigger), [], 0
+    for time_s, reading in zip(TIMES_S, READINGS, strict=True):
+        while (sent + size) / RATE_HZ <= time_s and (sent + size <= 6400 or time_s >= held_until_s):
+            detections += detector.push_audio(STREAM[sent : sent + size], sent / RATE_HZ)
+            sent += size
+        detections += detector.push_motion([time_s], [reading])
+    assert times(detections + detector.flush()) == [1.02]
+    # What took its place is dropped: no sample more than there was.
+    assert detector.missing_audio_s == pytest.approx(detector.late_audio_s)
+    assert detector.missing_audio_s > 0
+
+
 @pytest.mark.parametrize("time_s", [0.5, 0.0])
 def test_a_gap_in_the_audio_is_silence_and_later_times_stay_true(session, time_s):
     detector = PacketDetector(session)
@@ -294,7 +312,7 @@ def test_one_reading_with_a_wrong_time_makes_no_audio_late(trigger, together):
     assert (detector.late_audio_s, detector.missing_audio_s, detector.late_readings) == (0, 0, 0)
 
 
-@pytest.mark.parametrize("time_s", [1e6, -1e6, np.nan, np.inf, 1e300])
+@pytest.mark.parametrize("time_s", [1e6, -1e6, 1e300])
 def test_times_that_are_none_or_far_away_are_refused_and_change_nothing(trigger, time_s):
     detector = PacketDetector(trigger)
     for number in range(40):
@@ -304,6 +322,57 @@ def test_times_that_are_none_or_far_away_are_refused_and_change_nothing(trigger,
         with pytest.raises(ValueError, match=r"time stamps within 2 hours of"):
             detector.push_motion([0.05 * number, time_s], READINGS[:2])
     assert (detector.missing_audio_s, detector.late_audio_s, detector.late_readings) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("time_s", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("first", [True, False])
+def test_a_time_that_is_no_number_is_refused(trigger, time_s, first):
+    detector = PacketDetector(trigger)
+    if not first:
+        detector.push_audio(STREAM[:800], 7.0)
+    with pytest.raises(ValueError, match=rf"expected time stamps in seconds, got {time_s}"):
+        detector.push_audio(STREAM, time_s)
+    with pytest.raises(ValueError, match=rf"expected time stamps in seconds, got {time_s}"):
+        detector.push_motion([7.0, time_s], READINGS[:2])
+    assert len(detector.posteriors) == 0
+
+
+def test_a_sensor_whose_clock_stands_still_before_the_audio_takes_bounded_memory(trigger, monkeypatch):
+    monkeypatch.setattr("anchorstream.runtime.early_readings._MOST_PACKETS", 100)
+    detector, time_s, reading = PacketDetector(trigger), np.array([5.0]), np.array([[0.0, 0.0, 1.0, 7, 7, 7]])
+    tracemalloc.start()
+    try:
+        for number in range(3000):
+            time_s[:], reading[0, 0] = 5.0, number >= 2900
+            assert detector.push_motion(time_s, reading) == []
+        time_s[:], reading[:] = 9.0, 0.0  # the caller's, who may write over them
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 200_000
+    # Of each frame the mean: those that were kept say that the wrist is raised.
+    detector.push_audio(np.full(1600, 0.9, np.float32), 5.0)
+    assert (detector.posteriors[1:, 0] > 0.9).all()
+
+
+def test_after_a_step_that_failed_further_ones_say_so_too_and_reset_begins_anew(trigger_path, monkeypatch):
+    detector, failures = PacketDetector.open(trigger_path), []
+
+    def fail(*_):
+        failures.append(ModelError("the model failed while running"))
+        raise failures[-1]
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Stepper, "step", fail)
+        for number in range(10):
+            with suppress(ModelError):
+                detector.push_motion([0.1 * number], [[1, 0, 0]])
+            with suppress(ModelError):
+                detector.push_audio(STREAM[1600 * number : 1600 * (number + 1)], 0.1 * number)
+    assert len(failures) > 5
+    detector.reset()
+    found, _ = send(detector)
+    assert times(d for _, d in found) == [1.02]
 
 
 def test_what_is_no_packet_is_refused_and_changes_nothing(trigger):

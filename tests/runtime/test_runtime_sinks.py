@@ -243,6 +243,50 @@ def test_a_label_is_no_path(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
+@pytest.mark.parametrize(
+    ("said", "names"),
+    [
+        ([("turn on", ""), ("turn_on", ""), ("Turn on", "")], ["turn_on", "turn_on-2", "Turn_on-3"]),
+        ([("a", "m"), ("a", "m")], ["m-a", "m-a-2"]),
+        # The model's name is cut, and not what was heard.
+        ([("a", 200 * "m"), ("b", 200 * "m")], [98 * "m" + "-a", 98 * "m" + "-b"]),
+        ([(79 * "x" + "ab", ""), (79 * "x" + "ac", "")], [79 * "x" + "a", 79 * "x" + "a-2"]),
+        ([(80 * "語", ""), (80 * "語", "m")], [26 * "語", "m-" + 26 * "語"]),
+    ],
+)
+def test_every_detection_has_a_file_of_its_own_whatever_its_name(tmp_path, said, names):
+    with SaveClips(tmp_path, sample_rate_hz=16_000, name=100 * "語") as clips:
+        clips.push(ramp(0.1))
+        for label, model in said:
+            clips(Detection(0.05, label, 1.0), model=model)
+    assert clips.saved == len(said)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert written == {f"{40 * '語'}_000000.050s_{name}.flac" for name in names}
+
+
+@pytest.mark.parametrize(("block_s", "missing_s"), [(1.0, 0.0), (4.0, 0.0), (5.0, 0.5)])
+def test_a_clip_whose_beginning_is_gone_says_so(tmp_path, caplog, block_s, missing_s):
+    samples = ramp(block_s)
+    with SaveClips(tmp_path, sample_rate_hz=16_000, before_s=1.0, after_s=0.5) as clips:
+        clips.push(samples)
+        # The last four seconds are kept: what a clip is, and 2.5 s.
+        clips(Detection(block_s - 3.5 if block_s > 1 else 0.9, "a", 1.0))
+    ((_, clip),) = saved(tmp_path).items()
+    if missing_s:
+        assert f"its first {missing_s:.3f} s are gone" in caplog.text
+        np.testing.assert_array_equal(clip, samples[16_000:32_000])
+    else:
+        assert caplog.text == ""
+
+
+def test_a_detection_in_what_a_hop_was_filled_up_with_has_no_sound_after_it(tmp_path, caplog):
+    with SaveClips(tmp_path, sample_rate_hz=16_000, before_s=0) as clips:
+        clips.push(ramp(0.095))
+        clips(Detection(0.1, "a", 1.0))
+    assert saved(tmp_path) == {}
+    assert "the stream ended before its first sample" in caplog.text
+
+
 def test_a_disk_that_fails_is_logged_and_leaves_no_half_file(tmp_path, caplog, monkeypatch):
     def full(*_, **__):
         raise OSError(28, "No space left on device")

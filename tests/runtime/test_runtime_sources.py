@@ -186,10 +186,20 @@ def test_a_rate_must_be_one_of_sound(rate_hz):
         raw_pcm(io.BytesIO(), sample_rate_hz=rate_hz)
 
 
-@pytest.mark.parametrize("channels", [0, -1])
-def test_channels_must_be_positive(channels):
-    with pytest.raises(SourceError, match="must be positive"):
+@pytest.mark.parametrize("channels", [0, -1, 65])
+def test_raw_samples_have_so_many_channels(channels):
+    with pytest.raises(SourceError, match=f"expected 1 to 64 channels, got {channels}"):
         raw_pcm(io.BytesIO(), channels=channels)
+
+
+def test_a_file_of_more_channels_than_a_detector_takes_is_named(tmp_path):
+    path = tmp_path / "array.wav"
+    soundfile.write(path, noise(100, 64), 16_000)
+    with sound_file(path) as source:
+        assert next(source.blocks).shape == (100, 64)
+    soundfile.write(path, noise(100, 65), 16_000)
+    with pytest.raises(SourceError, match=r"array\.wav: has 65 channels.* at most 64"), sound_file(path):
+        pass
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a pipe of POSIX")
@@ -219,6 +229,7 @@ def test_a_sound_file_is_not_taken_for_raw_samples(kind):
 class Device:
     def __init__(self, rates_hz=(16_000, 48_000), fails_to_start=False):
         self.rates_hz, self.fails_to_start = rates_hz, fails_to_start
+        self.listed = [("speakers", 0), ("headset", 0)]
         self.running = self.closed = False
 
     def open(self, samplerate, device, channels, dtype, blocksize, callback):
@@ -250,11 +261,22 @@ class PortAudioError(Exception):
 @pytest.fixture
 def sounddevice(monkeypatch):
     def use(device):
-        own = {"name": "headset", "max_input_channels": 1, "default_samplerate": 48_000.0}
-        speakers = {"name": "speakers", "max_input_channels": 0, "default_samplerate": 48_000.0}
-
         def query_devices(which=None, kind=None):
-            return own if kind else [speakers, own]
+            listed = [
+                {
+                    "name": name,
+                    "index": index,
+                    "hostapi": hostapi,
+                    "max_input_channels": int(name != "speakers"),
+                    "default_samplerate": 48_000.0,
+                }
+                for index, (name, hostapi) in enumerate(device.listed)
+            ]
+            if kind is None:
+                return listed
+            # By its number, or by a part of its name.
+            inputs = [own for own in listed if own["max_input_channels"]]
+            return next(own for own in inputs if which in (None, own["index"]) or str(which) in own["name"])
 
         module = SimpleNamespace(
             InputStream=device.open, PortAudioError=PortAudioError, query_devices=query_devices
@@ -278,8 +300,8 @@ def within(seconds):
 
 def test_the_blocks_of_a_microphone_come_in_order(sounddevice):
     device = sounddevice(Device())
-    with within(30), microphone(device=3) as source:
-        assert (device.running, device.asked_for, device.blocksize) == (True, 3, 1600)
+    with within(30), microphone(device=1) as source:
+        assert (device.running, device.asked_for, device.blocksize) == (True, 1, 1600)
         for value in (1, 2, 3):
             device.give(value)
         assert [block.tolist() for block in (next(source.blocks) for _ in range(3))] == [
@@ -350,6 +372,7 @@ def test_a_microphone_that_was_unplugged_is_waited_for(sounddevice, soon, caplog
         device.rates_hz = ()  # unplugged: nothing comes, and it cannot be opened
         silence = [next(source.blocks) for _ in range(4)]
         assert device.closed
+        device.listed.insert(0, ("headset of the camera", 0))
         device.rates_hz, device.closed = (16_000,), False
         while not device.running:
             silence.append(next(source.blocks))
@@ -365,12 +388,42 @@ def test_a_microphone_that_was_unplugged_is_waited_for(sounddevice, soon, caplog
     # As much silence as it was gone, so that times stay true.
     assert sum(map(len, silence)) / 16_000 == pytest.approx(gone_s, abs=0.1)
     # By its name, since numbers are dealt anew.
-    assert device.asked_for == "headset"
+    assert device.asked_for == 2
     assert [record.getMessage().partition(";")[0] for record in caplog.records] == [
         "the microphone has stopped",
         "the microphone is back",
     ]
     assert device.closed
+
+
+@pytest.mark.parametrize(
+    ("asked_for", "before", "after", "expected"),
+    [
+        # One whose name begins alike is another; then it is back.
+        (0, [("USB mic", 0), ("USB mic 2", 0)], [("USB mic 2", 0)], None),
+        ("USB mic", [("USB mic", 0), ("USB mic 2", 0)], [("USB mic 2", 0)], None),
+        (0, [("USB mic", 0), ("USB mic 2", 0)], [("USB mic 2", 0), ("USB mic", 0)], 1),
+        # Each host API of Windows has one of that name.
+        (1, [("USB mic", 0), ("USB mic", 1)], [("Built in", 0), ("USB mic", 0), ("USB mic", 1)], 2),
+        # Of two that are alike its number says which.
+        (1, [("USB mic", 0), ("USB mic", 0)], [("USB mic", 0), ("USB mic", 0)], 1),
+        # What was asked for by a part of its name.
+        ("mic", [("USB mic", 0), ("Built in", 0)], [("Built in", 0), ("USB mic", 0)], 1),
+    ],
+)
+def test_the_microphone_that_was_opened_is_opened_again_and_no_other(
+    sounddevice, soon, asked_for, before, after, expected
+):
+    device = sounddevice(Device())
+    device.listed = before
+    with within(60), microphone(device=asked_for, block_s=0.001) as source:
+        device.listed, device.running, device.asked_for = after, False, "nobody"
+        taken = [next(source.blocks) for _ in range(3)]
+        while expected is not None and not device.running:
+            taken.append(next(source.blocks))
+        assert device.running == (expected is not None)
+        assert device.asked_for == ("nobody" if expected is None else expected)
+    assert not any(block.any() for block in taken)
 
 
 def test_portaudio_is_made_to_look_for_devices_again(sounddevice, soon, monkeypatch):

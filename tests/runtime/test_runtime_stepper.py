@@ -9,6 +9,7 @@ from onnx import TensorProto, helper, numpy_helper
 import tiny_model
 from anchorstream.runtime import Detector, ModelError, Session, onnx_framing
 from anchorstream.runtime.contract import StateSpec
+from anchorstream.runtime.onnx_bytes import OnnxParts
 from anchorstream.runtime.onnx_file import BufferedModel
 from anchorstream.runtime.stepper import Stepper
 from anchorstream.shipped import shipped_names
@@ -35,6 +36,36 @@ def stepped_like_the_session(session, batch, lengths):
 def test_steps_of_any_length_equal_those_of_the_session(session, batch):
     # More lengths than buffers are kept, and back to the first.
     stepped_like_the_session(session, batch, [1, 2, 2, 3, 4, 5, 6, 7, 8, 9, 10, 1, 1, 2])
+
+
+# Field 100 of a message, which nobody knows: a number, 0.
+_JUNK = b"\xa0\x06\x00"
+
+
+def test_a_file_of_more_fields_than_models_have_is_not_taken_apart_and_runs_as_it_is(tmp_path):
+    path = tiny_model.save(tmp_path / "a.onnx")
+    path.write_bytes(path.read_bytes() + 100_000 * _JUNK)
+    with pytest.raises(ValueError, match="too many fields"):
+        OnnxParts.of(path.read_bytes())
+    session = Session.open(path)
+    assert session.onnx.for_streams(1).session is session.onnx.session
+    stepped_like_the_session(session, 1, [1, 2, 1])
+
+
+def test_fields_are_counted_over_all_parts_of_a_file():
+    # A graph of 40 operators: none has too many of them.
+    node = b"\x22\x03Add" + 3000 * _JUNK
+    graph = 40 * (b"\x0a" + _length(node) + node)
+    with pytest.raises(ValueError, match="too many fields"):
+        OnnxParts.of(b"\x3a" + _length(graph) + graph)
+
+
+def _length(content):
+    number, found = len(content), []
+    while number > 0x7F:
+        found.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes([*found, number])
 
 
 def test_posteriors_stay_as_they_were_given(session):

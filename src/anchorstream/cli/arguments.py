@@ -27,10 +27,20 @@ def model_file(text: str) -> Path:
     """A model file or the name of a model that ships, for ``type=`` of an argument; the value is a path."""
     from anchorstream.shipped import UnknownModelError, model_path
 
+    named_path(text)
     try:
         return model_path(text)
     except UnknownModelError as error:
         raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def named_path(text: str) -> Path:
+    """A path, for ``type=`` of an argument; an empty one would be the folder that one is in."""
+    if not text:
+        raise argparse.ArgumentTypeError(
+            "expected a path, got an empty text; is a variable of the shell empty?"
+        )
+    return Path(text)
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
@@ -129,7 +139,7 @@ def add_sinks(parser: argparse.ArgumentParser) -> None:
         help="run for each detection, which it finds as JSON on stdin and in ANCHORSTREAM_LABEL, _TIME_S and _SCORE",
     )
     parser.add_argument(
-        "--save-clips", type=Path, metavar="DIR", help="write the sound around each detection into DIR"
+        "--save-clips", type=named_path, metavar="DIR", help="write the sound around each detection into DIR"
     )
     parser.add_argument(
         "--before", type=seconds, metavar="S", help=f"seconds of a clip before (default: {_BEFORE_S:g})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import os
 import sys
@@ -21,6 +22,7 @@ from anchorstream.cli.arguments import (
     check_sinks,
     command,
     model_file,
+    named_path,
     number,
     save_clips,
     threshold,
@@ -50,15 +52,21 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLE
     parser.add_argument("model", type=model_file, metavar="MODEL", help=MODEL_HELP)
     parser.add_argument(
-        "files", type=Path, metavar="FILE", nargs="+", help="an audio file, or a folder of them"
+        "files", type=named_path, metavar="FILE", nargs="+", help="an audio file, or a folder of them"
     )
     parser.add_argument("--json", action="store_true", help="print all detections as one JSON object")
     parser.add_argument(
-        "--posteriors", type=Path, metavar="DIR", help="write the posteriors of each file as DIR/NAME.npz"
+        "--posteriors",
+        type=named_path,
+        metavar="DIR",
+        help="write the posteriors of each file as DIR/NAME.npz",
     )
     parser.add_argument("--threshold", type=threshold, metavar="X", help="in the place of the model's own")
     parser.add_argument(
-        "--motion", type=Path, metavar="FILE", help="CSV or Parquet of the wrist sensor, for one audio file"
+        "--motion",
+        type=named_path,
+        metavar="FILE",
+        help="CSV or Parquet of the wrist sensor, for one audio file",
     )
     parser.add_argument(
         "--motion-offset-s",
@@ -173,10 +181,16 @@ def _detect(
             take(detector.flush())
     except SourceError as error:
         return {**result, "error": str(error)}
-    if npz is not None:
-        _write_posteriors(npz, np.concatenate(posteriors), detector)
-        result["posteriors"] = str(npz)
     faults = [result["error"]] if "error" in result else []
+    if npz is not None:
+        try:
+            _write_posteriors(npz, np.concatenate(posteriors), detector)
+            result["posteriors"] = str(npz)
+        except OSError as error:
+            # A full disk has no room for those of other files either.
+            if error.errno == errno.ENOSPC:
+                raise
+            faults.append(f"{npz}: the posteriors cannot be written: {error.strerror or error}")
     if detector.bad_samples:
         faults.append(f"{path}: {detector.bad_samples} sample(s) are NaN or infinite; taken as silence")
     if clips is not None and clips.failed:
@@ -243,15 +257,8 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def _distinct_names(paths: Sequence[Path]) -> dict[Path, str]:
-    """A name for what is written of each file: its stem, numbered where several files share one."""
-    names: dict[Path, str] = {}
-    taken: set[str] = set()
-    for path in paths:
-        name, number = path.stem, 1
-        # Not every file system tells upper from lower case.
-        while name.lower() in taken:
-            number += 1
-            name = f"{path.stem}-{number}"
-        taken.add(name.lower())
-        names[path] = name
-    return names
+    """A name for what is written of each file: its stem, cut where long, numbered where several files share one."""
+    from anchorstream.runtime.file_names import LONGEST_STEM_BYTES, FileNames
+
+    names = FileNames(LONGEST_STEM_BYTES)
+    return {path: names.distinct(path.stem) for path in paths}

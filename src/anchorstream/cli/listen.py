@@ -7,7 +7,6 @@ import sys
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime, timezone
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from anchorstream.cli.arguments import (
@@ -17,6 +16,7 @@ from anchorstream.cli.arguments import (
     check_sinks,
     command,
     model_file,
+    named_path,
     positive_int,
     save_clips,
     threshold,
@@ -57,7 +57,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--channels", type=positive_int, metavar="N", help="channels of --stdin (default: 1)")
     parser.add_argument(
         "--motion",
-        type=Path,
+        type=named_path,
         metavar="PIPE",
         help="a FIFO or serial port with a line `time,ax,ay,az[,gx,gy,gz]` (s, g, rad/s) for each reading",
     )
@@ -145,10 +145,14 @@ class _ListDevices(argparse.Action):
 
 def _check_source(args: argparse.Namespace) -> None:
     """Refuses options of another source: who forgets ``--stdin`` would be listened to at the microphone."""
+    from anchorstream.runtime.intake import MOST_CHANNELS
+
     if args.stdin and args.device is not None:
         args.wrong_usage("--device is a microphone, and --stdin is none; give one of them")
     if not args.stdin and (args.rate is not None or args.channels is not None):
         args.wrong_usage("--rate and --channels go with --stdin; a microphone is opened at the model's rate")
+    if args.channels is not None and args.channels > MOST_CHANNELS:
+        args.wrong_usage(f"--channels: expected at most {MOST_CHANNELS}, got {args.channels}")
 
 
 def _source(args: argparse.Namespace, session: Session) -> AbstractContextManager[Source]:

@@ -133,6 +133,10 @@ class Listening:
             yield late, "reading(s) of the sensor came too late and were dropped"
             yield self._pipe.malformed_lines, f"line(s) of the sensor were not `time,{','.join(columns)}`"
             yield (
+                self._pipe.misdated_readings,
+                "reading(s) of the sensor were dropped: their time was more than a minute away",
+            )
+            yield (
                 self._pipe.lost_readings,
                 "reading(s) of the sensor were lost: this machine was too slow for them",
             )

@@ -110,7 +110,7 @@ class _LiveView(AbstractContextManager[Update]):
         reached = round(_WIDTH * min(1.0, max(0.0, share)))
         signs = [(full, colour)] * reached + [(empty, "dim")] * (_WIDTH - reached)
         if threshold is not None:
-            signs[min(_WIDTH - 1, round(_WIDTH * threshold))] = (mark, "bold red")
+            signs[min(_WIDTH - 1, round(_WIDTH * min(1.0, threshold)))] = (mark, "bold red")
         row = Text(f"{name[:_WIDTH]:>{self._name_width}} ")
         for (sign, style), run in groupby(signs):
             row.append(sign * len(list(run)), style=style)

@@ -172,8 +172,10 @@ class Decoder:
 def _all_below(values: NDArray[Any], limit: float) -> bool:
     """Whether all are in [0, limit); what is not finite is in no range."""
     if values.size > _FEW:
-        return bool(
-            np.minimum.reduce(values, axis=None) >= 0 and np.maximum.reduce(values, axis=None) < limit
+        # As floats: a limit may lie beyond the type of the values.
+        return (
+            float(np.minimum.reduce(values, axis=None)) >= 0
+            and float(np.maximum.reduce(values, axis=None)) < limit
         )
     for value in values.ravel().tolist():  # noqa: SIM110 - a generator takes twice as long
         if not 0 <= value < limit:

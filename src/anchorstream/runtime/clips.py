@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from anchorstream.decode import Detection
 from anchorstream.runtime.background import Background
+from anchorstream.runtime.file_names import LONGEST_STEM_BYTES, MOST_BYTES, FileNames, shortened
 from anchorstream.runtime.intake import checked_block
 from anchorstream.runtime.sources import load_soundfile
 
@@ -22,6 +24,10 @@ _LOG = logging.getLogger(__name__)
 _LONGEST_S = 600.0
 # A detection is known this much after its sound at the most: blocks of a second, resampling, patience with packets.
 _LAG_S = 2.5
+# Of a file's name: a label, and with it the name of a model.
+_LONGEST_LABEL_BYTES, _LONGEST_BOTH_BYTES = 80, 100
+# Names of one time can be the same, and those of other times cannot.
+_NAMES_REMEMBERED = 1000
 
 
 @dataclass(frozen=True)
@@ -37,7 +43,8 @@ class SaveClips:
     Give every block that the detector gets to ``push``, and then what fired in it. A file is named after the stream,
     the time and the label (``NAME_00083.520s_LABEL.flac``), and written beside and renamed once ``after_s`` has
     passed, in the background. Memory is bounded: a few seconds more than a clip. Blocks should therefore be no longer
-    than a second; of a detection whose sound is gone by the time it comes, there is a warning and no file.
+    than a second; where sound of a clip is gone by the time its detection comes, there is a warning, and no file where
+    all of it is. Long names are cut, and one that was given out already gets a number.
 
     Args:
         folder: where to; it is made.
@@ -81,7 +88,9 @@ class SaveClips:
         if before_s + after_s == 0:
             raise ValueError("before_s and after_s are both 0: a clip would be empty")
         self._soundfile = load_soundfile()
-        self._folder, self._name, self._wait = Path(folder), name, wait
+        self._folder, self._wait = Path(folder), wait
+        self._name = shortened(name, LONGEST_STEM_BYTES)
+        self._names = FileNames(MOST_BYTES, _NAMES_REMEMBERED)
         self._folder.mkdir(parents=True, exist_ok=True)
         self._rate_hz = sample_rate_hz
         self._before, self._after = round(before_s * sample_rate_hz), round(after_s * sample_rate_hz)
@@ -119,11 +128,12 @@ class SaveClips:
     def __call__(self, found: Detection, model: str = "", **about: str) -> None:
         """Has the sound around a detection saved, once it is there; a model's name goes before the label."""
         at = round(found.time_s * self._rate_hz)
-        label = f"{model}-{found.label}" if model else found.label
-        # A label may hold whatever is printable, and a file system may not.
-        label = re.sub(r"[^\w-]+", "_", label)[:80]
-        name = f"{self._name}_{found.time_s:010.3f}s_{label}.flac"
-        clip = _Clip(self._folder / name, max(0, at - self._before), at + self._after)
+        label = shortened(_plain(found.label), _LONGEST_LABEL_BYTES)
+        if model:
+            room = _LONGEST_BOTH_BYTES - len(os.fsencode(f"-{label}"))
+            label = f"{shortened(_plain(model), room)}-{label}"
+        name = self._names.distinct(f"{self._name}_{found.time_s:010.3f}s_{label}")
+        clip = _Clip(self._folder / f"{name}.flac", max(0, at - self._before), at + self._after)
         if clip.end <= self._end:
             self._save(clip)
         else:
@@ -145,10 +155,18 @@ class SaveClips:
         self.close()
 
     def _save(self, clip: _Clip) -> None:
+        if clip.first >= self._end:
+            _LOG.warning("%s: not saved, the stream ended before its first sample", clip.path)
+            return
         first, end = max(clip.first, self._end - len(self._sound)), min(clip.end, self._end)
         if first >= end:
             _LOG.warning("%s: not saved, its sound is gone; give blocks of a second at most", clip.path)
             return
+        if first > clip.first:
+            missing_s = (first - clip.first) / self._rate_hz
+            _LOG.warning(
+                "%s: its first %.3f s are gone; give blocks of a second at most", clip.path, missing_s
+            )
         samples = self._sound[np.arange(first, end) % len(self._sound)]
         self._background.do(lambda: self._write(clip.path, samples), wait=self._wait)
 
@@ -161,6 +179,11 @@ class SaveClips:
         finally:
             beside.unlink(missing_ok=True)
         self.saved += 1
+
+
+def _plain(text: str) -> str:
+    """A label may hold whatever is printable, and a file system may not."""
+    return re.sub(r"[^\w-]+", "_", text)
 
 
 def _mono_int16(pcm: NDArray[Any]) -> NDArray[np.int16]:

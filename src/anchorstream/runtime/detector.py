@@ -147,6 +147,8 @@ class Detector:
         Raises:
             TypeError: if it is neither int16 nor floating point.
             ValueError: if it has another shape.
+            ModelError: if the model fails while running; then :meth:`reset` must begin anew, because what it was given
+                is lost and later times are too early by it.
             RuntimeError: after ``flush``: the stream has ended.
         """
         with self._lock:

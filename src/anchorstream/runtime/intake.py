@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,8 @@ from numpy.typing import NDArray
 _PIECE_S = 1.0
 #: Less is no rate of sound: it was meant in kHz.
 LOWEST_RATE_HZ = 1_000
-_MOST_CHANNELS = 64
+#: More are no channels: they were meant as samples.
+MOST_CHANNELS = 64
 # An int16 sample counts in these.
 _INT16_STEP = np.float32(1 / 32768)
 
@@ -37,8 +39,10 @@ class Intake:
     """
 
     def __init__(self, rate_hz: int, model_rate_hz: int, hop_samples: int) -> None:
-        if rate_hz < LOWEST_RATE_HZ:
-            raise ValueError(f"sample_rate_hz must be at least {LOWEST_RATE_HZ:,} Hz, got {rate_hz}")
+        if not LOWEST_RATE_HZ <= rate_hz < math.inf:  # NaN is in no range
+            raise ValueError(
+                f"sample_rate_hz must be at least {LOWEST_RATE_HZ:,} Hz and finite, got {rate_hz}"
+            )
         self._rate_hz, self._model_rate_hz, self._hop_samples = rate_hz, model_rate_hz, hop_samples
         self._piece = max(1, round(_PIECE_S * rate_hz))
         self.reset()
@@ -135,7 +139,7 @@ def checked_block(pcm: NDArray[Any]) -> NDArray[Any]:
     pcm = np.asarray(pcm)
     if pcm.ndim not in (1, 2) or pcm.shape[1:] == (0,):
         raise ValueError(f"expected samples (N,) or (N, channels), got shape {pcm.shape}")
-    if pcm.ndim == 2 and pcm.shape[1] > _MOST_CHANNELS:
+    if pcm.ndim == 2 and pcm.shape[1] > MOST_CHANNELS:
         raise ValueError(
             f"expected samples (N,) or (N, channels), got shape {pcm.shape}, which would be {pcm.shape[1]} channels; "
             "of samples (channels, N) give the transpose"

@@ -76,6 +76,8 @@ class _Recorder:
     def __init__(self, rate_hz: int, device: int | str | None, block_s: float, reconnect: bool) -> None:
         self._sounddevice = _sounddevice()
         self._device, self._block_s, self._reconnect = device, block_s, reconnect
+        # Of the microphone that was asked for, once it has been opened: index, name and host API.
+        self._opened_as: tuple[int, str, int] | None = None
         self.source = Source(rate_hz, self._blocks())
         # Each entry: the samples that were lost before the block, and the block.
         self._waiting: queue.Queue[tuple[int, Block]] = queue.Queue(_MOST_WAITING_BLOCKS)
@@ -98,9 +100,9 @@ class _Recorder:
                 self.source.sample_rate_hz = round(own["default_samplerate"])
                 self._stream = self._opened(self._device)
             self._stream.start()
-            if isinstance(self._device, int):
-                # Numbers are dealt anew when something is plugged in.
-                self._device = self._sounddevice.query_devices(self._device, "input")["name"]
+            if self._device is not None:
+                own = self._sounddevice.query_devices(self._device, "input")
+                self._opened_as = own["index"], own["name"], own["hostapi"]
         except errors as error:
             raise SourceError(
                 f"no microphone can be opened: {error}; `anchorstream listen --list-devices` lists them, "
@@ -172,12 +174,33 @@ class _Recorder:
             self._sounddevice._terminate()
             self._sounddevice._initialize()
         try:
-            self._stream = self._opened(self._device)
+            self._stream = self._opened(self._device_now())
             self._stream.start()
         except (self._sounddevice.PortAudioError, ValueError):
             self.close()
             return False
         return True
+
+    def _device_now(self) -> int | None:
+        """The index of the microphone that was opened: numbers are dealt anew when something is plugged in.
+
+        By the whole name and the host API: sounddevice would take another microphone whose name only begins with it,
+        and none where each host API has one of that name.
+
+        Raises:
+            ValueError: if it is not there.
+        """
+        if self._opened_as is None:
+            return None
+        before, *wanted = self._opened_as
+        found = [
+            index
+            for index, device in enumerate(self._sounddevice.query_devices())
+            if [device["name"], device["hostapi"]] == wanted and device["max_input_channels"] > 0
+        ]
+        if not found:
+            raise ValueError(f"there is no {wanted[0]}")
+        return before if before in found else found[0]
 
     def _silence(self, samples: int) -> Iterator[Block]:
         while samples > 0:

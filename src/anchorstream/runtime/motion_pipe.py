@@ -16,19 +16,23 @@ from anchorstream.runtime.sources import SourceError
 _LONGEST_LINE_BYTES = 4096
 # Ten minutes at 100 Hz: who never takes them loses the oldest rather than memory.
 _MOST_WAITING = 60_000
-# How often the sensor's clock is compared with the stream's: soon at first, because lines may have waited for a reader.
-_FIRST_WINDOW_S, _WINDOW_S = 1.0, 10.0
+# How often the sensor's clock is compared with the stream's: soon at first, because lines may have waited for a reader
+# or audio for a model that was being loaded; each window is twice the one before, up to the longest.
+_FIRST_WINDOW_S, _WINDOW_S = 0.5, 10.0
 # A line that comes so long before its time tells nothing of a delay: its clock was set.
 _LARGEST_LEAD_S = 1.0
+# Nor does one from so far away, which is no reading of now: a digit was lost, or the sensor began to count anew.
+_FARTHEST_S = 60.0
 
 
 class MotionPipe:
     """Reads lines ``time,ax,ay,az`` or ``time,ax,ay,az,gx,gy,gz`` in a thread, and puts them on the clock of a stream.
 
-    Seconds, g and rad/s. The time of the first line is tied to its arrival, and those after it count from there. After
-    a second, and then every 10 s, the tie is corrected by the least delay that a line had meanwhile, because the clocks
-    of a sensor and of a microphone drift apart. A FIFO whose writer ends is opened again for the next, whose clock is
-    tied anew.
+    Seconds, g and rad/s. The time of the first line is tied to its arrival, and those after it count from there. Soon
+    after, and in the end every 10 s, the tie is corrected by the least delay that a line had meanwhile, because the
+    clocks of a sensor and of a microphone drift apart. Readings from more than a minute away are left out, and where
+    nothing else comes the clock is tied anew. So is that of the next writer of a FIFO, which is opened again when one
+    ends.
 
     Args:
         path: a FIFO, a serial port or the like.
@@ -36,6 +40,7 @@ class MotionPipe:
 
     Attributes:
         malformed_lines: how many were no reading. A header before the first is none of them.
+        misdated_readings: how many were left out, because their time was more than a minute away.
         lost_readings: how many were given up, because nobody took them.
 
     Raises:
@@ -54,7 +59,7 @@ class MotionPipe:
                 "`anchorstream detect --motion` takes a recording"
             )
         self._is_fifo = stat.S_ISFIFO(mode)
-        self.malformed_lines = self.lost_readings = 0
+        self.malformed_lines = self.misdated_readings = self.lost_readings = 0
         self._lock = threading.Lock()
         # Which writer it is from, when it arrived, its own time, and the reading.
         self._arrived: list[tuple[int, float, float, list[float]]] = []
@@ -71,8 +76,8 @@ class MotionPipe:
             position_s: where the stream is now, in its own seconds.
 
         Returns:
-            Times (n,) on the stream's clock, none of them after ``position_s``, and readings (n, channels). What claims
-            to be from later is handed out then.
+            Times (n,) on the stream's clock, none of them after ``position_s`` or long before it, and readings
+            (n, channels). What claims to be from a little later is handed out then.
         """
         now_s = time.monotonic()
         with self._lock:
@@ -81,10 +86,13 @@ class MotionPipe:
         for writer, arrival_s, time_s, _ in arrived:
             if writer != self._writer:
                 self._clock, self._writer = SensorClock(), writer
-            times_s.append(self._clock.stream_s(time_s, position_s - (now_s - arrival_s)))
+            times_s.append(self._clock.stream_s(time_s, position_s - (now_s - arrival_s), arrival_s))
+        new_s = np.array(times_s, dtype=np.float64)
         readings = np.array([reading for *_, reading in arrived]).reshape(-1, self._channels)
-        all_s = np.concatenate([self._times_s, times_s])
-        readings = np.concatenate([self._readings, readings])
+        near = np.abs(new_s - position_s) <= _FARTHEST_S
+        self.misdated_readings += int(np.sum(~near))
+        all_s = np.concatenate([self._times_s, new_s[near]])
+        readings = np.concatenate([self._readings, readings[near]])
         later = all_s > position_s
         self.lost_readings += max(0, int(np.sum(later)) - _MOST_WAITING)
         self._times_s, self._readings = all_s[later][-_MOST_WAITING:], readings[later][-_MOST_WAITING:]
@@ -121,28 +129,35 @@ class SensorClock:
 
     def __init__(self) -> None:
         self._offset_s: float | None = None
-        self._least_delay_s = self._window_ends_s = math.inf
+        self._window_s, self._window_ends_s, self._least_delay_s = 0.0, 0.0, math.inf
 
-    def stream_s(self, time_s: float, arrived_s: float) -> float:
+    def stream_s(self, time_s: float, arrived_s: float, moment_s: float) -> float:
         """The sensor's ``time_s`` on the stream's clock.
 
         Args:
             time_s: on the sensor's clock.
             arrived_s: when the line came, on the stream's clock.
+            moment_s: the same on a clock that does not leap, as the stream's does while audio that waited is heard.
         """
         if self._offset_s is None:
-            self._offset_s = arrived_s - time_s
-            self._least_delay_s, self._window_ends_s = math.inf, arrived_s + _FIRST_WINDOW_S
-        delay_s = arrived_s - (time_s + self._offset_s)
-        if delay_s > -_LARGEST_LEAD_S:
-            self._least_delay_s = min(self._least_delay_s, delay_s)
+            # Its own delay is none by this, and says nothing.
+            self._offset_s, self._window_s = arrived_s - time_s, _FIRST_WINDOW_S
+            self._begin_window(moment_s)
+            return arrived_s
         stream_s = time_s + self._offset_s
-        if arrived_s >= self._window_ends_s:
+        delay_s = arrived_s - stream_s
+        if -_LARGEST_LEAD_S < delay_s < _FARTHEST_S:
+            self._least_delay_s = min(self._least_delay_s, delay_s)
+        if moment_s >= self._window_ends_s:
             # Not one line of sense in the window: its clock was set, the next line ties it anew.
             lost = math.isinf(self._least_delay_s)
             self._offset_s = None if lost else self._offset_s + self._least_delay_s
-            self._least_delay_s, self._window_ends_s = math.inf, arrived_s + _WINDOW_S
+            self._window_s = min(2 * self._window_s, _WINDOW_S)
+            self._begin_window(moment_s)
         return stream_s
+
+    def _begin_window(self, moment_s: float) -> None:
+        self._window_ends_s, self._least_delay_s = moment_s + self._window_s, math.inf
 
 
 def _parsed(line: bytes, channels: int) -> list[float] | None:

@@ -20,6 +20,8 @@ _FLOAT_TENSOR = b"\x12\x04\x0a\x02\x08\x01"
 
 # How many bytes a field has by its wire type; a type of 2 says so itself, and a type of 0 ends where it ends.
 _FIXED = {1: 8, 5: 4}
+# Each becomes an object: a hostile file of a few MB could hold millions. Ours have a thousand.
+_MOST_FIELDS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,26 +66,27 @@ class OnnxParts:
 
     @classmethod
     def _of(cls, model: bytes) -> OnnxParts:
-        fields = list(_fields(model))
+        room = iter(range(_MOST_FIELDS))
+        fields = list(_fields(model, room))
         (graph,) = [field for field in fields if field.number == _GRAPH]
         nodes: list[Node] = []
         inputs: dict[str, bytes] = {}
         outputs: dict[str, bytes] = {}
         constants: dict[str, bytes] = {}
         rest = []
-        for part in _fields(graph.content):
+        for part in _fields(graph.content, room):
             if part.number == _NODE:
-                node = _Message(part.content)
+                node = _Message(part.content, room)
                 (kind,) = node.texts(_NODE_TYPE)
                 ins, outs = (tuple(node.texts(number)) for number in (_NODE_INPUT, _NODE_OUTPUT))
                 nodes.append(Node(kind, ins, outs, part.whole))
             elif part.number in (_INPUT, _OUTPUT):
-                (name,) = _Message(part.content).texts(_VALUE_NAME)
+                (name,) = _Message(part.content, room).texts(_VALUE_NAME)
                 (inputs if part.number == _INPUT else outputs)[name] = part.whole
             else:
                 rest.append(part.whole)
                 if part.number == _INITIALIZER:
-                    tensor = _Message(part.content)
+                    tensor = _Message(part.content, room)
                     (name,) = tensor.texts(_TENSOR_NAME)
                     constants[name] = tensor.bytes(_TENSOR_RAW_DATA)
         around = b"".join(field.whole for field in fields if field is not graph)
@@ -121,8 +124,8 @@ class _Field:
 class _Message:
     """The fields of a message that hold bytes or text."""
 
-    def __init__(self, data: bytes) -> None:
-        self._fields = list(_fields(data))
+    def __init__(self, data: bytes, room: Iterator[int]) -> None:
+        self._fields = list(_fields(data, room))
 
     def texts(self, number: int) -> list[str]:
         return [field.content.decode() for field in self._fields if field.number == number]
@@ -131,15 +134,17 @@ class _Message:
         return b"".join(field.content for field in self._fields if field.number == number)
 
 
-def _fields(data: bytes) -> Iterator[_Field]:
-    """The fields of a message, in the order in which they lie.
+def _fields(data: bytes, room: Iterator[int]) -> Iterator[_Field]:
+    """The fields of a message, in the order in which they lie; each takes one from ``room``.
 
     Raises:
         IndexError: if it ends within a field.
-        ValueError: if it has a type or a number that no such message has.
+        ValueError: if it has a type or a number that no such message has, or there is no more room.
     """
     at = 0
     while at < len(data):
+        if next(room, None) is None:
+            raise ValueError("too many fields")
         key, begin = _number(data, at)
         kind = key & 7
         if kind == 2:

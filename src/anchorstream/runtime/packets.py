@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from anchorstream.decode import DecoderSettings, Detection
 from anchorstream.runtime.detector import Detector
+from anchorstream.runtime.early_readings import EarlyReadings
 from anchorstream.runtime.intake import checked_block
 from anchorstream.runtime.locking import locked
 from anchorstream.runtime.session import Session
@@ -89,7 +90,7 @@ class PacketDetector:
             session, sample_rate_hz=sample_rate_hz, decoder=decoder, threshold=threshold
         )
         self._rate_hz = session.contract.sample_rate_hz if sample_rate_hz is None else sample_rate_hz
-        self._has_motion = bool(session.contract.motion)
+        self._contract = session.contract
         self._patience_s = patience_s
         self.reset()
 
@@ -144,8 +145,7 @@ class PacketDetector:
         # What the clock said at the start of the stream; the other times and samples count from there.
         self._start_s: float | None = None
         self._ended = False
-        # Readings that came before the stream began.
-        self._early: list[tuple[NDArray[np.float64], ArrayLike]] = []
+        self._early = EarlyReadings(self._contract)
         # Audio that has not run yet, gaps filled; up to where there is some, and up to where it has run.
         self._waiting: deque[NDArray[Any]] = deque()
         self._filled_samples = self._run_samples = 0
@@ -153,7 +153,8 @@ class PacketDetector:
         self._audio_samples, self._motion_s = 0, 0.0
         # Whether the last packet of motion lay wholly beyond a leap in time.
         self._leapt = False
-        self._no_audio_yet = True
+        # Whether the next packet of audio follows on another, and its time may tremble; not on silence that stood in.
+        self._follows_audio = False
         self.posteriors: NDArray[np.float32] = self._detector.posteriors
         self.missing_audio_s = self.late_audio_s = 0.0
 
@@ -170,13 +171,14 @@ class PacketDetector:
         Raises:
             TypeError: if it is neither int16 nor floating point.
             ValueError: if it has another shape, or its time is no finite number or hours away.
+            ModelError: if the model fails while running; then :meth:`reset` must begin anew, because what it was given
+                is lost and later times are too early by it.
             RuntimeError: after ``flush``: the stream has ended.
         """
         self._refuse_ended()
         pcm = checked_block(pcm)
         shift = self._shift_samples(time_s)
         self._audio_samples = max(self._audio_samples, self._filled_samples + shift + len(pcm))
-        self._no_audio_yet = False
         if shift > 0:
             self._wait_for_silence(shift)
         elif shift < 0:
@@ -184,6 +186,7 @@ class PacketDetector:
             self.late_audio_s += dropped / self._rate_hz
             pcm = pcm[dropped:]
         self._wait_for(pcm)
+        self._follows_audio = self._follows_audio or len(pcm) > 0
         detections = self._advance()
         if len(pcm) and self._waiting:
             # The caller may use its buffer again.
@@ -202,6 +205,7 @@ class PacketDetector:
         Raises:
             ValueError: if the model has no motion sensor, for other shapes, and if a time is no finite number or hours
                 away.
+            ModelError: if the model fails while running, as in :meth:`push_audio`.
             RuntimeError: after ``flush``: the stream has ended.
         """
         self._refuse_ended()
@@ -210,14 +214,10 @@ class PacketDetector:
         if self._start_s is not None:
             self._take_motion(times_s - self._start_s, readings)
             return self._advance()
-        # Nobody knows yet where the stream begins, but whether these are readings must be said now.
-        self._detector.push_motion(times_s * 0, readings)
-        if times_s.size:
-            self._early.append((times_s, np.array(readings)))
-            first_s, last_s = self._early_s()
-            if last_s - first_s > self._patience_s:
-                self._begin(first_s)
-                return self._advance()
+        self._early.add(times_s, readings)
+        if self._early.last_s - self._early.first_s > self._patience_s:
+            self._begin(self._early.first_s)
+            return self._advance()
         return []
 
     @locked
@@ -243,10 +243,10 @@ class PacketDetector:
 
     def _begin(self, start_s: float) -> None:
         self._start_s = start_s
-        self._detector.reset()
-        for times_s, readings in self._early:
+        if self._early:
+            times_s, readings = self._early.all()
             self._take_motion(times_s - start_s, readings)
-        self._early = []
+            self._early = EarlyReadings(self._contract)
 
     def _take_motion(self, times_s: NDArray[np.float64], readings: ArrayLike) -> None:
         self._detector.push_motion(times_s, readings)
@@ -266,30 +266,29 @@ class PacketDetector:
         """The latest time that either has reached."""
         return max(self._filled_samples / self._rate_hz, self._motion_s)
 
-    def _early_s(self) -> tuple[float, float]:
-        times_s = np.concatenate([times_s for times_s, _ in self._early])
-        return float(times_s.min()), float(times_s.max())
-
     def _shift_samples(self, time_s: float | None) -> int:
         """Samples from the end of the audio to the packet: a gap if positive, an overlap if negative."""
         if time_s is not None:
             self._check_jump(np.asarray(time_s, dtype=np.float64))
         if self._start_s is None:
-            self._begin(time_s if time_s is not None else self._early_s()[0] if self._early else 0.0)
+            self._begin(time_s if time_s is not None else self._early.first_s if self._early else 0.0)
         if time_s is None or self._start_s is None:
             return 0
         shift = round((time_s - self._start_s) * self._rate_hz) - self._filled_samples
-        trembles = abs(shift) <= _JITTER_S * self._rate_hz and not self._no_audio_yet
+        trembles = abs(shift) <= _JITTER_S * self._rate_hz and self._follows_audio
         return 0 if trembles else shift
 
     def _check_jump(self, times_s: NDArray[np.float64]) -> None:
+        finite = np.isfinite(times_s)
+        if not finite.all():
+            raise ValueError(f"expected time stamps in seconds, got {times_s[~finite][0]}")
         if self._start_s is not None:
             now_s = self._start_s + self._now_s()
         elif self._early:
-            now_s = self._early_s()[1]
+            now_s = self._early.last_s
         else:
             now_s = float(times_s.flat[0]) if times_s.size else 0.0
-        far = ~(np.abs(times_s - now_s) <= _LONGEST_JUMP_S)  # NaN is in no range
+        far = np.abs(times_s - now_s) > _LONGEST_JUMP_S
         if far.any():
             raise ValueError(
                 f"expected time stamps within {_LONGEST_JUMP_S / 3600:g} hours of {now_s:.3f} s, the latest so far, "
@@ -308,7 +307,7 @@ class PacketDetector:
 
     def _advance(self) -> list[Detection]:
         """Runs what is complete, and what has been waited for long enough."""
-        if not self._has_motion:
+        if not self._contract.motion:
             return self._run_until(self._filled_samples)
         first_s, last_s = sorted([self._audio_samples / self._rate_hz, self._motion_s])
         lag_s = last_s - first_s
@@ -319,6 +318,7 @@ class PacketDetector:
         until = math.floor(first_s * self._rate_hz + _ROUNDING_SAMPLES)
         if until > self._filled_samples:
             self._wait_for_silence(until - self._filled_samples)
+            self._follows_audio = False
         return self._run_until(until)
 
     def _run_until(self, until: int) -> list[Detection]:
@@ -329,9 +329,10 @@ class PacketDetector:
             count = min(len(block), until - self._run_samples)
             if count < len(block):
                 self._waiting.appendleft(block[count:])
+            # Before it runs: what a step that fails was given is gone.
+            self._run_samples += count
             detections += self._detector.push(block[:count])
             posteriors.append(self._detector.posteriors)
-            self._run_samples += count
         self.posteriors = np.concatenate(posteriors)
         return self._at_clock(detections)
 

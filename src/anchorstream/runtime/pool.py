@@ -182,6 +182,7 @@ class DetectorPool:
             KeyError: if there is no such stream.
             TypeError: if a block is neither int16 nor floating point.
             ValueError: if a block has another shape. Nothing of any stream is taken then.
+            ModelError: if the model fails while running; then :meth:`reset` must begin each of these streams anew.
         """
         checked = {key: (self._stream(key), checked_block(block)) for key, block in blocks.items()}
         return self._run({key: stream.intake.hops(block) for key, (stream, block) in checked.items()})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from anchorstream.runtime.intake import LOWEST_RATE_HZ
+from anchorstream.runtime.intake import LOWEST_RATE_HZ, MOST_CHANNELS
 
 if TYPE_CHECKING:
     import soundfile
@@ -75,8 +75,8 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
         block_s: length of a block; where a file is damaged, less than a block before the damage is lost.
 
     Raises:
-        SourceError: at once if it is missing or no audio; while reading, if it is damaged or ends before its header
-            says. All blocks before the damage are handed on first.
+        SourceError: at once if it is missing, no audio or of more than 64 channels; while reading, if it is damaged or
+            ends before its header says. All blocks before the damage are handed on first.
     """
     soundfile = load_soundfile()
     path = Path(path)
@@ -101,6 +101,11 @@ def sound_file(path: str | Path, *, block_s: float = _BLOCK_S) -> Iterator[Sourc
             raise SourceError(f"{path}: holds no sample")
         if not LOWEST_RATE_HZ <= file.samplerate <= _HIGHEST_RATE_HZ:
             raise SourceError(f"{path}: damaged: its header says {file.samplerate:,} Hz, expected {_RATES}")
+        if file.channels > MOST_CHANNELS:
+            raise SourceError(
+                f"{path}: has {file.channels} channels, expected at most {MOST_CHANNELS}; "
+                "take some of them (ffmpeg -i IN -ac 2 OUT.wav)"
+            )
         if file.frames == _NO_LENGTH:
             raise SourceError(f"{path}: its header leaves its length open; convert it (ffmpeg -i IN OUT.wav)")
         yield Source(int(file.samplerate), _file_blocks(file, path, max(1, round(block_s * file.samplerate))))
@@ -183,13 +188,13 @@ def raw_pcm(
         block_s: the longest block.
 
     Raises:
-        SourceError: if the rate is none of sound, or channels are not positive; while reading, if what comes is a sound
-            file and no raw samples.
+        SourceError: if the rate is none of sound, or channels are none or more than 64; while reading, if what comes is
+            a sound file and no raw samples.
     """
     if not LOWEST_RATE_HZ <= sample_rate_hz <= _HIGHEST_RATE_HZ:
         raise SourceError(f"expected a rate {_RATES}, got {sample_rate_hz} Hz")
-    if channels <= 0:
-        raise SourceError(f"channels must be positive, got {channels}")
+    if not 1 <= channels <= MOST_CHANNELS:
+        raise SourceError(f"expected 1 to {MOST_CHANNELS} channels, got {channels}")
     frame_bytes = 2 * channels
     block_bytes = max(1, round(block_s * sample_rate_hz)) * frame_bytes
 
