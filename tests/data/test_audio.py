@@ -149,6 +149,62 @@ def test_a_stream_whose_header_never_learned_its_length_is_read(tmp_path):
     assert read_audio(path).duration_s == pytest.approx(1.0)
 
 
+CONTAINERS = [
+    ("a.wav", "WAV", "PCM_16"),
+    ("a.wav", "WAV", "IMA_ADPCM"),
+    ("a.wav", "WAVEX", "PCM_24"),
+    ("a.wav", "RF64", "PCM_16"),
+    ("a.flac", "FLAC", "PCM_16"),
+    ("a.ogg", "OGG", "VORBIS"),
+    ("a.opus", "OGG", "OPUS"),
+    ("a.mp3", "MP3", "MPEG_LAYER_III"),
+    ("a.aif", "AIFF", "PCM_16"),
+    ("a.aiff", "AIFF", "FLOAT"),
+    ("a.aiff", "AIFF", "IMA_ADPCM"),
+    ("a.au", "AU", "PCM_16"),
+    ("a.w64", "W64", "PCM_16"),
+    ("a.caf", "CAF", "PCM_16"),
+]
+
+
+@pytest.mark.filterwarnings("ignore:Xing")
+@pytest.mark.parametrize(("name", "container", "subtype"), CONTAINERS)
+@pytest.mark.parametrize("samples", [16_001, 48_003])
+def test_of_every_format_what_is_whole_is_read_and_what_is_cut_off_is_refused(
+    tmp_path, name, container, subtype, samples
+):
+    if container not in soundfile.available_formats():
+        pytest.skip(f"this libsndfile has no {container}")
+    noise = np.random.default_rng(0).uniform(-0.5, 0.5, (samples, 2))
+    whole, cut = tmp_path / name, tmp_path / f"cut {name}"
+    soundfile.write(whole, noise, RATE_HZ, format=container, subtype=subtype)
+    # Codecs of blocks round the length up.
+    assert read_audio(whole).duration_s == pytest.approx(samples / RATE_HZ, abs=0.13)
+    content = whole.read_bytes()
+    for share in (0.2, 0.5, 0.8, 0.97, 0.995):
+        cut.write_bytes(content[: int(share * len(content))])
+        with pytest.raises(AudioError, match=r"cut off|cannot be decoded|damaged|holds no samples"):
+            read_audio(cut)
+
+
+@pytest.mark.parametrize("subtype", ["VORBIS", "OPUS"])
+def test_tags_behind_ogg_and_a_last_page_without_its_mark_are_no_damage(tmp_path, subtype):
+    path = tmp_path / "a.ogg"
+    soundfile.write(path, np.tile(NOISE, 4), RATE_HZ, format="OGG", subtype=subtype)
+    content = path.read_bytes()
+    for tags in (bytes(128), bytes(100_000)):
+        path.write_bytes(content + tags)
+        assert read_audio(path).duration_s == 4.0
+    # As a program leaves it that was stopped, or that marks no page as the last.
+    path.write_bytes(content[: content.rfind(b"OggS")])
+    assert 2.0 < read_audio(path).duration_s < 4.0
+
+
+def test_a_name_that_is_too_long_is_refused(tmp_path):
+    with pytest.raises(AudioError, match="cannot be read: File name too long"):
+        read_audio(tmp_path / f"{'x' * 300}.wav")
+
+
 def test_recordings_that_arrive_damaged_are_refused(real_data):
     broken = sorted((real_data / "broken").glob("*.flac"))
     assert len(broken) == 6

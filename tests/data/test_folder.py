@@ -1,11 +1,15 @@
 """A folder of one's own: who goes where, and what is said when there is nothing to go."""
 
+import errno
+import os
 import sys
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from anchorstream.data.audit import Skipped
 from anchorstream.data.clip import SPLITS
 from anchorstream.data.folder import FolderError, scan_folder
 
@@ -70,8 +74,6 @@ def test_too_few_speakers_are_split_by_file_and_it_says_so(tmp_path):
     assert by_split(scan.recordings, "keyword").keys() == set(SPLITS)
     assert {item.speaker for item in scan.recordings} == {None}
     assert "positive/ has 2 speaker(s), too few" in scan.notes[0]
-    assert any("negative/ holds nothing" in note for note in scan.notes)
-    assert any("noise/ holds nothing" in note for note in scan.notes)
 
 
 def test_hidden_files_are_passed_over_and_other_files_named(tmp_path):
@@ -118,10 +120,93 @@ def test_what_a_model_was_trained_on_stays_where_it_is(tmp_path):
     kept = {item.path: item.split for item in scan_folder(tmp_path, known=known).recordings}
     assert known.items() <= kept.items()
     assert kept[f"positive/{speakers[0]}/more.wav"] == known[f"positive/{speakers[0]}/0.wav"]
-    # Of a speaker who was split by file while there were few, everything is trained on.
-    mixed = {f"positive/{speakers[1]}/{i}.wav": split for i, split in enumerate(("test", "train", "dev"))}
-    split_of = {item.speaker: item.split for item in scan_folder(tmp_path, known=mixed).recordings}
-    assert split_of[speakers[1]] == "train"
+
+
+def splits_of(scan):
+    return {item.path: item.split for item in scan.recordings}
+
+
+def test_a_third_speaker_moves_no_file_of_two_who_were_split_by_file(tmp_path):
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in ("anna", "ben") for i in range(6)))
+    touch(tmp_path, *(f"negative/anna/{i}.wav" for i in range(6)))
+    known = splits_of(scan_folder(tmp_path))
+    touch(tmp_path, *(f"positive/cleo/{i}.wav" for i in range(6)), "positive/anna/new.wav")
+    scan = scan_folder(tmp_path, known=known)
+    assert known.items() <= splits_of(scan).items()
+    speakers = {item.path: item.speaker for item in scan.recordings}
+    assert {speakers[path] for path in known} == {speakers["positive/anna/new.wav"]} == {None}
+    assert speakers["positive/cleo/0.wav"] == "cleo"
+    assert len({item.split for item in scan.recordings if item.speaker == "cleo"}) == 1
+    (note,) = scan.notes
+    assert "2 speaker(s) are in several splits already, such as anna: split by file" in note
+
+
+def test_speakers_who_are_left_stay_whole_however_few(tmp_path):
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in ("anna", "ben", "cleo") for i in range(6)))
+    known = splits_of(scan_folder(tmp_path))
+    for path in (tmp_path / "positive" / "cleo").iterdir():
+        path.unlink()
+    touch(tmp_path, *(f"positive/{name}/new{i}.wav" for name in ("anna", "ben") for i in range(4)))
+    scan = scan_folder(tmp_path, known=known)
+    for name in ("anna", "ben"):
+        there = {item.split for item in scan.recordings if item.speaker == name}
+        assert there == {known[f"positive/{name}/0.wav"]}
+    assert {item.speaker for item in scan.recordings} == {"anna", "ben"}
+    assert scan.notes == ()
+
+
+def test_a_speaker_is_one_however_accents_are_written(tmp_path):
+    names = ("José", "Zoë", "Björn", "André", "Chloé")
+    for kind, form in (("positive", "NFC"), ("negative", "NFD")):
+        touch(
+            tmp_path, *(f"{kind}/{unicodedata.normalize(form, name)}/{i}.wav" for name in names for i in "ab")
+        )
+    scan = scan_folder(tmp_path)
+    assert {item.speaker for item in scan.recordings} == set(names)
+    assert len({(item.speaker, item.split) for item in scan.recordings}) == len(names)
+    # The paths are those of the files.
+    assert all((tmp_path / item.path).is_file() for item in scan.recordings)
+
+
+def test_a_keyword_called_speech_is_told_from_other_speech(tmp_path):
+    touch(tmp_path, *(f"{kind}/{i}.wav" for kind in ("positive", "negative") for i in range(3)))
+    for keyword, other in (("speech", "other speech"), ("computer", "speech")):
+        labels = {(item.kind, item.label) for item in scan_folder(tmp_path, keyword).recordings}
+        assert labels == {("keyword", keyword), ("speech", other)}
+
+
+@pytest.fixture
+def unreadable(monkeypatch):
+    """Folders of a name that cannot be listed; a superuser could list any."""
+
+    def make(name):
+        scandir = os.scandir
+
+        def refusing(path):
+            if Path(path).name == name:
+                raise PermissionError(errno.EACCES, "Permission denied", os.fspath(path))
+            return scandir(path)
+
+        monkeypatch.setattr(os, "scandir", refusing)
+
+    return make
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path, unreadable):
+    touch(tmp_path, *(f"positive/{name}/{i}.wav" for name in ("anna", "ben", "cleo", "dan") for i in "ab"))
+    unreadable("dan")
+    scan = scan_folder(tmp_path)
+    assert scan.ignored == (Skipped("positive/dan", "cannot be read: Permission denied"),)
+    assert len(scan.recordings) == 6
+    unreadable("positive")
+    with pytest.raises(FolderError, match="positive; positive cannot be read: Permission denied; make it re"):
+        scan_folder(tmp_path)
+
+
+def test_a_hidden_folder_that_cannot_be_read_is_passed_over(tmp_path, unreadable):
+    touch(tmp_path, *(f"positive/{i}.wav" for i in range(3)), "positive/.Trashes/x.wav")
+    unreadable(".Trashes")
+    assert scan_folder(tmp_path).ignored == ()
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links of POSIX")

@@ -93,6 +93,15 @@ def test_only_path_split_kind_and_label_are_needed(manifest):
         ({**GOOD, "path": "/etc/passwd"}, "line 1: path must be relative"),
         ({**GOOD, "path": "x\\a.wav"}, "line 1: path must be relative"),
         ({**GOOD, "path": "lost.wav"}, "line 1: there is no file lost.wav in "),
+        (
+            {**GOOD, "duration_s": 10**400},
+            r"line 1: duration_s must be a number of seconds.*got 1000.*\.\.\.",
+        ),
+        ({**GOOD, "path": "x" * 300 + ".wav"}, r"line 1: x+\.wav cannot be read: File name too long"),
+        (
+            json.dumps(GOOD)[:-1] + ', "split": "test"}',
+            "line 1: a field stands twice in path, split, .*split",
+        ),
         ("", "holds no recording"),
     ],
 )
@@ -103,7 +112,8 @@ def test_a_wrong_line_is_refused_with_its_number(manifest, line, message):
 
 def test_all_wrong_lines_are_named_at_once(manifest):
     path = manifest(
-        GOOD, "no json", {**GOOD, "path": "b.wav", "kind": "song"}, GOOD, {**GOOD, "path": "lost.wav"}
+        *(GOOD, "no json", {**GOOD, "path": "b.wav", "kind": "song"}, GOOD, {**GOOD, "path": "lost.wav"}),
+        *({**GOOD, "path": f"{'x' * 300}.wav"}, {**GOOD, "path": "c.wav", "start_s": 10**400, "end_s": 1}),
     )
     with pytest.raises(ManifestError) as caught:
         read_manifest(path)
@@ -112,9 +122,11 @@ def test_all_wrong_lines_are_named_at_once(manifest):
         "line 3",
         "line 4",
         "line 5",
+        "line 6",
+        "line 7",
     ]
     assert "a.wav is already on line 1" in caught.value.problems[2]
-    assert str(caught.value).startswith(f"{path}: 4 problem(s):\n  - line 2: ")
+    assert str(caught.value).startswith(f"{path}: 6 problem(s):\n  - line 2: ")
 
 
 def test_a_long_list_of_problems_is_cut_short_in_the_message_only(manifest):

@@ -285,6 +285,7 @@ def test_settings_survive_a_dictionary():
     [
         (CLIPS, ["maybe"], DRY, "no clip of 'maybe' can be placed in .*; labels there: no, yes"),
         ([noise()], ["yes"], DRY, "no clip of 'yes' can be placed in train; labels there: none"),
+        ([], ["yes"], DRY, "no clip of 'yes' can be placed in a split without a recording; .*more speakers"),
         (CLIPS, [], DRY, "targets must name at least one label"),
         (CLIPS, ["yes"], {}, "room_probability is 0.5, but there are no rooms; pass rooms=make_rooms"),
     ],

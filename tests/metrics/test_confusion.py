@@ -1,5 +1,7 @@
 """Which label fired at which event, on timelines drawn by hand: one character is 0.1 s."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -44,6 +46,22 @@ def test_timelines(said, fired, expected):
     assert confusion([timeline(said, fired)], ["a", "b"], WINDOW).counts.tolist() == expected
 
 
+@pytest.mark.parametrize(
+    ("fired", "expected"),
+    [
+        # Of a, which goes on until the end, the window is over at 0.9.
+        ("..........a.........", [[0, 0, 1], [0, 0, 1], [1, 0, 0]]),
+        # A late detection of a is what was heard at b.
+        ("...............a....", [[0, 0, 1], [1, 0, 0], [0, 0, 0]]),
+        ("............a..b....", [[0, 0, 1], [0, 1, 0], [1, 0, 0]]),
+    ],
+)
+def test_what_is_late_stands_in_a_column_as_well(fired, expected):
+    detections, events = timeline("...[..A......[..B...", fired)
+    events[0] = replace(events[0], goes_on_until_s=2.0)
+    assert confusion([(detections, events)], ["a", "b"], WINDOW).counts.tolist() == expected
+
+
 def test_streams_add_up_and_the_order_of_labels_is_that_of_the_call():
     one = timeline("...[..A.....", ".......b....")
     found = confusion([one, one], ["b", "a"], WINDOW)
@@ -61,12 +79,18 @@ times = st.integers(0, 60).map(lambda tenth: tenth / 10)
 
 @given(
     st.lists(st.tuples(times, st.sampled_from("abc")), max_size=8),
-    st.lists(st.tuples(times, st.integers(0, 8), st.sampled_from("abc")), max_size=6),
+    st.lists(
+        st.tuples(times, st.integers(0, 8), st.sampled_from("abc"), st.none() | st.integers(8, 20)),
+        max_size=6,
+    ),
 )
 @settings(max_examples=150, deadline=None)
 def test_every_event_and_every_detection_is_counted_once(fired, said):
     detections = [Detection(time, label, 1.0) for time, label in fired]
-    events = [Event(label, start, start + length / 10) for start, length, label in said]
+    events = [
+        Event(label, start, start + length / 10, goes_on_until_s=on and start + on / 10)
+        for start, length, label, on in said
+    ]
     counts = confusion([(detections, events)], ["a", "b", "c"], WINDOW).counts
     for k, label in enumerate("abc"):
         assert counts[k].sum() == sum(event.label == label for event in events)

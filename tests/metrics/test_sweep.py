@@ -190,6 +190,36 @@ def test_the_point_at_a_rate_by_hand():
     assert curve.mean_miss_rate((0.5, 1.01, 10)) == pytest.approx((2 / 3 + 1 / 3 + 0) / 3)
 
 
+def test_the_second_event_of_two_whose_windows_overlap_may_be_hit_by_the_lower_peak():
+    # The first peak lies in both windows and hits the first event, so that the second lives on the second one.
+    events = [Event("yes", 100.0, 100.5), Event("yes", 100.6, 101.0)]
+    window = MatchWindow(0.0, 0.5)
+    stream = drawn_stream((100.7, 0.9), (101.4, 0.6), (1000, 0.55), (2000, 0.3), events=events)
+    options = DecoderSettings(smoothing_s=0.0, refractory_s=0.5)
+    point = sweep([stream], "yes", options, window).at_false_alarms_per_hour(0)
+    assert (point.misses, point.false_alarms) == (0, 0)
+    assert 0.55 < point.threshold <= 0.6
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_where_windows_overlap_no_number_of_false_alarms_loses_a_hit(seed):
+    # Lone peaks, no refractory time: a lower threshold hits no less, and any peak may be the one that matters.
+    rng = np.random.default_rng(seed)
+    starts = np.sort(rng.uniform(1, 55, 30).round(1))
+    events = [Event("yes", start, start + 0.3) for start in starts]
+    at = rng.choice(np.arange(5, 295), 70, replace=False) * 2
+    peaks = rng.uniform(0.1, 0.9, 70).round(4)
+    stream = drawn_stream(*zip(at / 10, peaks, strict=True), duration_s=60.0, events=events)
+    options = DecoderSettings(smoothing_s=0.0, refractory_s=0.0)
+    window = MatchWindow(0.1, 1.5)
+    curve = sweep([stream], "yes", options, window)
+    everything = sweep([stream], "yes", options, window, thresholds=np.append(peaks, 0.95))
+    for count in range(20):
+        rate = count / curve.hours
+        assert curve.at_false_alarms_per_hour(rate).misses <= everything.at_false_alarms_per_hour(rate).misses
+
+
 def test_the_point_at_the_threshold_of_the_settings():
     curve = sweep([drawn_stream((100.7, 0.9), events=EVENTS)], "yes", DecoderSettings(0.77), WINDOW)
     assert curve.at_threshold(0.77).misses == 2

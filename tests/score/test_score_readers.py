@@ -145,6 +145,16 @@ HEADER = "file,start_s,anchor_s,label\n"
         ("e.rttm", "SPEAKER a 1 2.0 0.5 <NA>\n", "line 1: expected at least 8 fields"),
         ("e.rttm", "\nSPEAKER a 1 2.0 -1 <NA> <NA> yes\n", "line 2: duration must be at least 0"),
         ("e.rttm", "WORD a 1 2.0 1 <NA> <NA> yes\n", "line 1: expected a line of type SPEAKER or LEXEME"),
+        (
+            "e.rttm",
+            "\nLEXEME a 1 2.0 1 <NA> lex <NA>\n",
+            "line 2: expected a word or a name, got <NA> for both",
+        ),
+        (
+            "e.jsonl",
+            '{"file": "a", "start_s": 1, "start_s": 2, "anchor_s": 3, "label": "yes"}',
+            r"e\.jsonl, line 1: a name stands twice in \['file', 'start_s', 'start_s'",
+        ),
         ("e.txt", "1.0\t2.0\n", "line 1: expected start, end and label"),
         ("e.txt", "1,0\t2,0\tyes\n", "line 1: start_s must be a number, got '1,0'"),
         ("e.txt", "1.0\t2.0\t\n", "line 1: expected a label"),

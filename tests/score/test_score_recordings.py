@@ -1,5 +1,7 @@
 """References and scores put together: names, lengths, labels, and what does not fit."""
 
+import unicodedata
+
 import numpy as np
 import pytest
 
@@ -54,6 +56,15 @@ def read(tmp_path):
 )
 def test_endings_of_sound_files_do_not_count(file, name):
     assert recording_name(file) == name
+
+
+def test_a_name_is_one_however_accents_are_written(read):
+    one, other = (unicodedata.normalize(form, "café") for form in ("NFC", "NFD"))
+    assert one != other
+    reference = read("reference", f"{other}.wav,1,1.5,yes,", f"{one}.wav,2,2.5,yes,")
+    scores = read("detections", f"{one}.wav,1.6,yes,")
+    (stream,) = detection_streams(reference, scores, read("durations", f"{other},10"))
+    assert (stream.name, len(stream.events), len(stream.detections)) == ("café", 2, 1)
 
 
 def test_the_whole_name_decides_and_then_the_name_without_folders():

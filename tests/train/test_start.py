@@ -12,7 +12,7 @@ from anchorstream.models.weights import read_weights, write_weights
 from anchorstream.train.config_error import ConfigError
 from anchorstream.train.engine import untrained_detector
 from anchorstream.train.run import open_run
-from anchorstream.train.start import begin_with
+from anchorstream.train.start import begin_with, blend
 from anchorstream.train.training import train
 
 HEAD = {"network.head.weight", "network.head.bias"}
@@ -168,3 +168,42 @@ def test_a_fine_tuned_run_begins_where_the_other_ended_and_resumes(small, tmp_pa
     with pytest.raises(ConfigError, match="another configuration"):
         train(small("optimiser.epochs=2"), tmp_path / "cut")
     assert open_run(cut.folder).config.start_from == str(first.folder)
+
+
+def test_a_share_of_the_start_is_a_mean_of_all_weights(made):
+    theirs, ours = made(), made()
+    before = {name: tensor.clone() for name, tensor in ours.state_dict().items()}
+    blend(ours, theirs, 0.25)
+    for name, tensor in ours.state_dict().items():
+        if tensor.is_floating_point():
+            torch.testing.assert_close(tensor, 0.25 * theirs.state_dict()[name] + 0.75 * before[name])
+        else:
+            assert tensor.equal(before[name])
+
+
+@pytest.mark.slow
+def test_a_run_keeps_a_share_of_what_it_began_with_also_where_it_was_cut_off(small, tmp_path):
+    first = train(small("optimiser.epochs=2"), tmp_path / "first")
+    began = f"start_from={json.dumps(str(first.folder))}"
+    trained = train(small(began, "optimiser.epochs=1"), tmp_path / "trained").model().state_dict()
+    config = small(began, "optimiser.epochs=1", "start_share=0.75")
+    run = train(config, tmp_path / "shared")
+    for name, tensor in run.model().state_dict().items():
+        if tensor.is_floating_point():
+            mean = 0.75 * first.model().state_dict()[name] + 0.25 * trained[name]
+            torch.testing.assert_close(tensor, mean, rtol=1e-4, atol=1e-6)
+    # As if it had been killed before its end, with its source gone.
+    whole = (run.folder / "model" / "weights.safetensors").read_bytes()
+    (run.folder / "training.json").unlink()
+    first.folder.rename(tmp_path / "moved")
+    again = train(config, run.folder)
+    assert (again.folder / "model" / "weights.safetensors").read_bytes() == whole
+
+
+def test_a_share_of_nothing_and_of_other_labels_is_refused(made, small, tmp_path):
+    with pytest.raises(ConfigError, match="there are no weights to keep a share of"):
+        small("start_share=0.5")
+    path = write_weights(made(), tmp_path / "theirs.safetensors")
+    config = small(f"start_from={json.dumps(str(path))}", "task.keywords=[falling]", "start_share=0.5")
+    with pytest.raises(ConfigError, match=r"for other labels \(rising\)"):
+        train(config, tmp_path / "run")

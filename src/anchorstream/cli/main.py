@@ -26,6 +26,7 @@ COMMANDS = {
     "compare": "losses and networks against each other, on the same streams",
     "tune": "settings of each loss, searched on dev",
     "train": "from a recipe to a trained detector",
+    "adapt": "a detector taught to hear people whom it misses",
     "evaluate": "misses, false alarms and latency of a trained detector",
     "score": "the same of any engine's posteriors or detections",
     "export": "one model file that runs without torch",

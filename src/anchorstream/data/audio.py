@@ -29,7 +29,18 @@ _OFFSET_SHARE = 0.2
 _SILENCE = 2.0**-24
 # Programs that write to a pipe cannot know the length beforehand and put about 2 or 4 GiB into the header.
 _STREAMED_BYTES = 2**31 - 2**16
-_WAV_DATA_CHUNK = re.compile(r"^data : (\d+) \(should be (\d+)\)", re.MULTILINE)
+# What libsndfile notes of a file that is shorter than its header says.
+_SHORTENED = (
+    # WAV, AIFF, AU.
+    (r"^ *(?:data|SSND|Data Size) *: (?P<promised>\d+) \(should be (?P<there>\d+)\)", "bytes of samples"),
+    (r"^riff : (?P<promised>\d+) \(should be (?P<there>\d+)\)", "bytes"),  # W64
+    (
+        r"Calculated frame count (?P<there>\d+) does not match value from 'ds64' chunk of (?P<promised>\d+)",
+        "samples a channel",  # RF64
+    ),
+)
+# RFC 3533: a page begins with this, has its number of segments in its 27th byte and their lengths behind it.
+_OGG_PAGE, _OGG_HEADER_BYTES, _OGG_PAGE_BYTES = b"OggS\0", 27, 65_307
 
 
 class AudioError(ValueError):
@@ -77,14 +88,17 @@ def read_audio(path: str | Path, *, max_duration_s: float = MAX_DURATION_S) -> A
             longer than ``max_duration_s``, or holds NaN or infinite samples, or nothing but silence.
     """
     path = Path(path)
-    if not path.is_file():
-        raise AudioError(f"{path}: {'is a folder, not a file' if path.is_dir() else 'there is no such file'}")
     try:
+        if not path.is_file():
+            what = "is a folder, not a file" if path.is_dir() else "there is no such file"
+            raise AudioError(f"{path}: {what}")
         # As bytes, because soundfile does not encode a name that is no UTF-8; Windows has no such names.
         with soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path) as file:
             rate_hz, channels, promised = int(file.samplerate), int(file.channels), int(file.frames)
             _check_length(path, promised / rate_hz, max_duration_s)
-            _check_wav_is_whole(path, file.extra_info)
+            _check_is_whole(path, file.extra_info)
+            if file.format == "OGG":
+                _check_last_page(path)
             # With their number, because some formats (GSM 6.10) cannot be sought in to find it out.
             samples: NDArray[np.float32] = file.read(promised, dtype="float32", always_2d=True)
     except soundfile.LibsndfileError as error:
@@ -132,13 +146,30 @@ def _check_length(path: Path, duration_s: float, max_duration_s: float) -> None:
         )
 
 
-def _check_wav_is_whole(path: Path, libsndfile_log: str) -> None:
-    """Libsndfile shortens a WAV file that was cut off without an error; only its log says so."""
-    data = _WAV_DATA_CHUNK.search(libsndfile_log)
-    if data and int(data[2]) < int(data[1]) < _STREAMED_BYTES:
-        raise AudioError(
-            f"{path}: cut off: its header promises {data[1]} bytes of samples, {data[2]} are there"
-        )
+def _check_is_whole(path: Path, libsndfile_log: str) -> None:
+    """Libsndfile shortens a file that was cut off without an error; only its log says so."""
+    for pattern, unit in _SHORTENED:
+        found = re.search(pattern, libsndfile_log, re.MULTILINE)
+        if found and int(found["there"]) < int(found["promised"]) < _STREAMED_BYTES:
+            raise AudioError(
+                f"{path}: cut off: its header promises {found['promised']} {unit}, {found['there']} are there"
+            )
+
+
+def _check_last_page(path: Path) -> None:
+    """Libsndfile leaves out a page of Ogg that is not all there, and may take its mark as the end of the stream.
+
+    Only whole pages are asked for: not all programs mark the last one.
+    """
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - _OGG_PAGE_BYTES))
+        end = file.read()
+    begins = end.rfind(_OGG_PAGE)
+    if begins < 0:  # tags are appended, more than a page of them
+        return
+    header, body = end[begins : begins + _OGG_HEADER_BYTES], end[begins + _OGG_HEADER_BYTES :]
+    if len(header) < _OGG_HEADER_BYTES or len(body) < header[-1] + sum(body[: header[-1]]):
+        raise AudioError(f"{path}: cut off: it ends within a page of Ogg")
 
 
 def _mixed_down(path: Path, samples: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -110,6 +110,7 @@ def load_corpus(
         raise CorpusError(f"{folder}: none of {len(chosen)} files can be used:{reasons}")
     if "keyword" in kinds:
         _check_keywords(folder, [item.recording for item in loaded], keywords)
+    notes = [*notes, *lacking([item.clip for item in loaded], any_speech=not keywords)]
     return Corpus(tuple(item.clip for item in loaded), _audit(loaded, skipped, notes))
 
 
@@ -198,19 +199,32 @@ def _audit(loaded: Sequence[_Loaded], skipped: Sequence[Skipped], notes: Sequenc
         resampled=sum(item.audio.resampled for item in loaded),
         stereo=sum(item.audio.channels > 1 for item in loaded),
         clipped=sum(item.audio.clipped for item in loaded),
-        notes=(*notes, *_lacking([item.clip for item in loaded])),
+        notes=tuple(notes),
     )
 
 
-def _lacking(clips: Sequence[Clip]) -> Iterator[str]:
-    """Which splits with keywords have nothing of a kind that others have."""
+def lacking(clips: Sequence[Clip], *, any_speech: bool = False) -> list[str]:
+    """What there is none of, in sentences: of a kind at all, or in a split with keywords.
+
+    Args:
+        clips: of all splits.
+        any_speech: whether all speech is the same to a detector, so that there is no other.
+    """
     kinds = {split: {clip.kind for clip in clips if clip.split == split} for split in SPLITS}
     everywhere: set[Kind] = set().union(*kinds.values())
+    notes = []
+    if not any_speech and not everywhere & {"speech", "digit"}:
+        notes.append("there is no other speech (negative/), so false alarms on speech are not measured")
+    if "noise" not in everywhere:
+        notes.append("there is no noise (noise/): synthetic noise stands in")
     for split, there in kinds.items():
         if "keyword" in there and "speech" in everywhere - there:
-            yield f"{split} has no other speech: false alarms on speech are not measured there"
+            notes.append(f"{split} has no other speech: false alarms on speech are not measured there")
         if "keyword" in there and "noise" in everywhere - there:
-            yield f"{split} has no noise: synthetic noise stands in"
+            notes.append(f"{split} has no noise: synthetic noise stands in")
         heard = sum(clip.split == split and clip.kind == "keyword" for clip in clips)
         if split != "train" and 0 < heard < _FEW:
-            yield f"{split} has {heard} recording(s) of keywords: what is chosen or measured there is mostly chance"
+            notes.append(
+                f"{split} has {heard} recording(s) of keywords: what is chosen or measured there is mostly chance"
+            )
+    return notes

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import os
+import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -29,7 +30,7 @@ class FolderScan:
 
     Attributes:
         recordings: every sound file, with its split.
-        ignored: the files that are no sound files.
+        ignored: the files that are no sound files, and the folders that cannot be read.
         notes: what to know about the splits, in sentences.
     """
 
@@ -58,7 +59,8 @@ def scan_folder(
             and ``noise/`` (no speech).
         keyword: the label of what ``positive/`` holds.
         any_speech: whether ``negative/`` alone will do, where no keyword is to be told from other speech.
-        known: the split of recordings, by path; a speaker of whom one is known goes where that is.
+        known: the split of recordings, by path. A speaker of whom some are known goes where those are, and is split
+            by file where those are in several splits.
 
     Raises:
         FolderError: if the folder is missing or ``positive/`` holds no sound file; with ``any_speech``, if
@@ -68,8 +70,9 @@ def scan_folder(
         where = "" if folder.is_absolute() else f" in {Path.cwd()}"
         raise FolderError(f"{folder}: there is no such folder{where}; {_expected()}")
     recordings, ignored = [], []
+    errors: list[OSError] = []
     for name, kind in _KIND_OF_FOLDER.items():
-        for path in _files(folder / name):
+        for path in _files(folder / name, errors.append):
             relative = path.relative_to(folder)
             if any(part.startswith(".") for part in relative.parts):
                 continue
@@ -77,26 +80,29 @@ def scan_folder(
                 ignored.append(Skipped(relative.as_posix(), f"is none of {' '.join(AUDIO_ENDINGS)}"))
                 continue
             recordings.append(_recording(relative, kind, keyword))
+    unreadable = _unreadable(folder, errors)
     kinds = {recording.kind for recording in recordings}
     if any_speech and not kinds - {"noise"}:
-        raise FolderError(f"{folder}: no sound file in positive/ or negative/; {_instead(folder, ignored)}")
+        raise FolderError(
+            f"{folder}: no sound file in positive/ or negative/; {_instead(folder, ignored, unreadable)}"
+        )
     if not any_speech and "keyword" not in kinds:
-        raise FolderError(f"{folder}: no sound file in {folder / 'positive'}; {_instead(folder, ignored)}")
-    recordings, notes = _forget_too_few_speakers(recordings)
-    if not any_speech and "speech" not in kinds:
-        notes.append("negative/ holds nothing: no other speech, so false alarms on speech are not measured")
-    if "noise" not in kinds:
-        notes.append("noise/ holds nothing: synthetic noise stands in")
+        raise FolderError(
+            f"{folder}: no sound file in {folder / 'positive'}; {_instead(folder, ignored, unreadable)}"
+        )
+    recordings, notes = _forget_speakers(recordings, known or {})
     splits = _split_by_group(recordings, known or {})
     return FolderScan(
         tuple(replace(recording, split=splits[_group(recording)]) for recording in recordings),
-        tuple(ignored),
+        (*ignored, *unreadable),
         tuple(notes),
     )
 
 
-def _instead(folder: Path, ignored: Sequence[Skipped]) -> str:
+def _instead(folder: Path, ignored: Sequence[Skipped], unreadable: Sequence[Skipped]) -> str:
     """What is there where recordings were expected, and what to do about it."""
+    if unreadable:
+        return f"{unreadable[0].path} {unreadable[0].reason}; make it readable"
     if ignored:
         endings = sorted({Path(one.path).suffix or "without an ending" for one in ignored})
         return (
@@ -108,11 +114,11 @@ def _instead(folder: Path, ignored: Sequence[Skipped]) -> str:
     return _expected()
 
 
-def _files(folder: Path) -> list[Path]:
+def _files(folder: Path, onerror: Callable[[OSError], None]) -> list[Path]:
     """All files in it and below, also behind links, as large collections are brought in; each folder once."""
     found: list[Path] = []
     seen = {folder.resolve()}
-    for inner, folders, names in os.walk(folder, followlinks=True):
+    for inner, folders, names in os.walk(folder, onerror=onerror, followlinks=True):
         # By where they are: a link that leads back would be walked for ever.
         new = {(Path(inner) / name).resolve(): name for name in sorted(folders, reverse=True)}
         folders[:] = sorted(name for path, name in new.items() if path not in seen)
@@ -121,12 +127,27 @@ def _files(folder: Path) -> list[Path]:
     return sorted(found)
 
 
+def _unreadable(folder: Path, errors: Sequence[OSError]) -> list[Skipped]:
+    found = []
+    for error in errors:
+        relative = Path(error.filename).relative_to(folder)
+        # Any of the three folders may be missing; and hidden ones, as volumes have them, are passed over.
+        hidden = any(part.startswith(".") for part in relative.parts)
+        if not isinstance(error, FileNotFoundError) and not hidden:
+            found.append(Skipped(relative.as_posix(), f"cannot be read: {error.strerror or error}"))
+    return found
+
+
 def _recording(path: Path, kind: Kind, keyword: str) -> Recording:
-    below = path.parts[1] if len(path.parts) > 2 else None
+    # One name, however its accents are written: systems differ in that.
+    below = unicodedata.normalize("NFC", path.parts[1]) if len(path.parts) > 2 else None
     if kind == "noise":
         label, speaker = below or "noise", None
+    elif kind == "keyword":
+        label, speaker = keyword, below
     else:
-        label, speaker = (keyword if kind == "keyword" else "speech"), below
+        # What a detector is to fire at is told by its label.
+        label, speaker = ("speech" if keyword != "speech" else "other speech"), below
     return Recording(path.as_posix(), "train", kind, label, speaker=speaker, source="own recordings")
 
 
@@ -142,22 +163,37 @@ def _group(recording: Recording) -> str:
     return recording.path if recording.speaker is None else f"speaker {recording.speaker}"
 
 
-def _forget_too_few_speakers(recordings: Sequence[Recording]) -> tuple[list[Recording], list[str]]:
-    """Fewer than three speakers of the keyword cannot fill three splits: then each file goes its own way."""
+def _forget_speakers(
+    recordings: Sequence[Recording], known: Mapping[str, Split]
+) -> tuple[list[Recording], list[str]]:
+    """Whose files go their own way: of speakers who are in several splits already, and of too few for three splits."""
+    splits_of: dict[str, set[Split]] = defaultdict(set)
+    for recording in recordings:
+        if recording.speaker is not None and recording.path in known:
+            splits_of[recording.speaker].add(known[recording.path])
     # Where any speech will do, there may be no keyword.
     kind = "keyword" if any(recording.kind == "keyword" for recording in recordings) else "speech"
     positive = [recording for recording in recordings if recording.kind == kind]
-    speakers = {recording.speaker for recording in positive} - {None}
-    if len({_group(recording) for recording in positive}) >= len(SPLITS):
-        unknown = sum(recording.speaker is None for recording in positive)
-        note = f"the speaker of {unknown} {kind} recordings is not known: they are split by file"
-        return list(recordings), [note] if unknown else []
-    name = "positive" if kind == "keyword" else "negative"
-    note = (
-        f"{name}/ has {len(speakers)} speaker(s), too few to share out to {len(SPLITS)} splits: "
-        "split by file, so the test hears voices of the training and its figures flatter"
-    )
-    return [replace(recording, speaker=None) for recording in recordings], [note]
+    speakers = {recording.speaker for recording in positive}
+    notes = []
+    flatter = "split by file, so the test hears voices of the training and its figures flatter"
+    apart = {speaker for speaker, splits in splits_of.items() if len(splits) > 1}
+    if apart:
+        notes.append(
+            f"{len(apart)} speaker(s) are in several splits already, such as {min(apart)}: {flatter}"
+        )
+    groups = {one.path if one.speaker in apart else _group(one) for one in positive}
+    if len(groups) >= len(SPLITS):
+        if unknown := sum(recording.speaker is None for recording in positive):
+            notes.append(f"the speaker of {unknown} {kind} recordings is not known: they are split by file")
+    elif speakers - splits_of.keys():
+        # Who is known to be in one split stays there as a whole, however few are left.
+        apart |= {one.speaker for one in recordings if one.speaker is not None} - splits_of.keys()
+        name = "positive" if kind == "keyword" else "negative"
+        notes.append(
+            f"{name}/ has {len(speakers - {None})} speaker(s), too few to share out to {len(SPLITS)} splits: {flatter}"
+        )
+    return [replace(one, speaker=None) if one.speaker in apart else one for one in recordings], notes
 
 
 def _split_by_group(recordings: Sequence[Recording], known: Mapping[str, Split]) -> Mapping[str, Split]:
@@ -168,10 +204,7 @@ def _split_by_group(recordings: Sequence[Recording], known: Mapping[str, Split])
     members: dict[Kind, dict[str, int]] = {kind: defaultdict(int) for kind in _KIND_OF_FOLDER.values()}
     for recording in recordings:
         members[recording.kind][_group(recording)] += 1
-    chosen: dict[str, Split] = {}
-    # Train last: what has been trained on is not to be tested on, whatever else was known of its speaker.
-    for split in reversed(SPLITS):
-        chosen |= {_group(one): split for one in recordings if known.get(one.path) == split}
+    chosen = {_group(one): known[one.path] for one in recordings if one.path in known}
     for sizes in members.values():
         total = sum(sizes.values())
         missing: dict[Split, float] = {split: share * total for split, share in _SHARES.items()}

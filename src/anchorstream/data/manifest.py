@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
-import math
+import reprlib
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import MISSING, asdict, dataclass, fields
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from anchorstream.data.clip import KINDS, SPLITS, Kind, Split
 
@@ -115,8 +117,8 @@ def read_manifest(path: str | Path) -> list[Recording]:
         file = PurePosixPath(recording.path).as_posix()
         if file in line_of:
             problems.append(f"line {number}: {recording.path} is already on line {line_of[file]}")
-        elif not (path.parent / recording.path).is_file():
-            problems.append(f"line {number}: there is no file {recording.path} in {path.parent}")
+        elif why := _not_a_file(path.parent, recording.path):
+            problems.append(f"line {number}: {why}")
         line_of.setdefault(file, number)
         recordings.append(recording)
     problems.extend(speakers_in_several_splits(recordings))
@@ -152,9 +154,23 @@ def speakers_in_several_splits(recordings: Iterable[Recording]) -> list[str]:
     ]
 
 
+def _not_a_file(folder: Path, name: str) -> str | None:
+    try:
+        return None if (folder / name).is_file() else f"there is no file {name} in {folder}"
+    except OSError as error:
+        return f"{name} cannot be read: {error.strerror or error}"
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    values = dict(pairs)
+    if len(values) < len(pairs):
+        raise ValueError(f"a field stands twice in {', '.join(name for name, _ in pairs)}")
+    return values
+
+
 def _recording_of(line: str) -> Recording:
     try:
-        values = json.loads(line)
+        values: Any = json.loads(line, object_pairs_hook=_once)
     except (json.JSONDecodeError, RecursionError) as error:
         raise ValueError(f"is not JSON: {error}") from error
     if not isinstance(values, dict):
@@ -204,7 +220,8 @@ def _wrong_times(recording: Recording) -> Iterable[str]:
     times = {name: getattr(recording, name) for name in ("duration_s", "start_s", "end_s")}
     wrong = {name: value for name, value in times.items() if not (value is None or _is_time(value))}
     yield from (
-        f"{name} must be a number of seconds, at least 0, got {value!r}" for name, value in wrong.items()
+        f"{name} must be a number of seconds, at least 0, got {reprlib.repr(value)}"
+        for name, value in wrong.items()
     )
     if wrong:
         return
@@ -222,4 +239,5 @@ def _is_time(value: object) -> bool:
     # In Python True is an int; in a manifest it is a mistake.
     if isinstance(value, bool) or not isinstance(value, int | float):
         return False
-    return math.isfinite(value) and value >= 0
+    # Compared as it is: a whole number may be too large for a float.
+    return 0 <= value <= sys.float_info.max

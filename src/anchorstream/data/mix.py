@@ -306,7 +306,8 @@ def _check_targets(
     missing = sorted(set(targets) - found)
     if missing:
         there = [clip for clip in clips if clip.label in missing]
-        splits = " and ".join(sorted({clip.split for clip in clips})) or "any split"
+        # Of an empty list nobody can tell which split it would be.
+        splits = " and ".join(sorted({clip.split for clip in clips})) or "a split without a recording"
         why = f"labels there: {', '.join(sorted(found)) or 'none'}; recordings of more speakers reach all splits"
         if there:
             why = (

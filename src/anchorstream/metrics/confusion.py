@@ -43,7 +43,7 @@ def confusion(
     First detections hit events of their own label, one to one (:func:`match`). An event that is missed is confused
     with the first detection of another label in its window ``[start_s - pre_s, anchor_s + post_s]`` that no event
     has yet; events take them in order of their anchors. What is left are detections without an event, also a second
-    label that fires at an event which was hit.
+    label that fires at an event which was hit, and what is late.
 
     Args:
         streams: detections and events, stream by stream.
@@ -67,7 +67,8 @@ def confusion(
         if unknown:
             raise ValueError(f"labels {sorted(unknown)} are not among {list(labels)}")
         matching = match(detections, events, window)
-        free = set(matching.false_alarms)
+        # What is late hits no event, and may be a confusion of another one.
+        free = {*matching.false_alarms, *matching.late}
         for event, _ in matching.hits:
             counts[index[events[event].label], index[events[event].label]] += 1
         for event in sorted(matching.misses, key=lambda i: events[i].anchor_s):

@@ -51,7 +51,8 @@ def sweep(
     if thresholds is None:
         event_peaks = np.concatenate([one.event_peaks() for one in scored])
         background_peaks = np.concatenate([one.background_peaks() for one in scored])
-        chosen = choose_thresholds(event_peaks, background_peaks)
+        shared_peaks = np.concatenate([one.shared_peaks() for one in scored])
+        chosen = choose_thresholds(event_peaks, background_peaks, shared_peaks)
     else:
         chosen = np.asarray(thresholds, dtype=np.float64).ravel()
         if not np.all(np.isfinite(chosen) & (chosen > 0)):
@@ -60,7 +61,7 @@ def sweep(
     false_alarms, latencies_s = _visited(scored, window, chosen, settings.release)
     if thresholds is None:
         repeats = np.concatenate([one.repeat_peaks() for one in scored])
-        others = np.concatenate([event_peaks, background_peaks])
+        others = np.concatenate([event_peaks, background_peaks, shared_peaks])
         between = thresholds_between(chosen, false_alarms, repeats, others)
         more_false_alarms, more_latencies_s = _visited(scored, window, between, settings.release)
         order = np.argsort(np.append(chosen, between))
@@ -128,6 +129,16 @@ class _Scored:
             [self.smoothed[span].max(initial=0.0) for span in self._spans(self.windows.ends_s)],
             dtype=np.float64,
         )
+
+    def shared_peaks(self) -> NDArray[np.float64]:
+        """(N,) the peaks in windows that overlap, where the second highest may be the hit of the second event."""
+        spans = self._spans(self.windows.ends_s)
+        found = [np.zeros(0)]
+        for values in (self.smoothed[spans[event]] for event in self.windows.shared):
+            # Within the window alone: a rise that goes on beyond it is a peak at its end.
+            rises, falls = np.diff(values, prepend=-np.inf) >= 0, np.diff(values, append=-np.inf) < 0
+            found.append(values[rises & falls])
+        return np.concatenate(found)
 
     def background_peaks(self) -> NDArray[np.float64]:
         """(N,) the highest smoothed posteriors while nothing happens, one for each stretch that fires once."""

@@ -15,7 +15,9 @@ _SMALLEST = 1e-15
 
 
 def choose_thresholds(
-    event_peaks: NDArray[np.float64], background_peaks: NDArray[np.float64]
+    event_peaks: NDArray[np.float64],
+    background_peaks: NDArray[np.float64],
+    shared_peaks: NDArray[np.float64],
 ) -> NDArray[np.float64]:
     """Thresholds that separate peaks, from one at which nearly everything fires to one at which nothing does.
 
@@ -26,11 +28,13 @@ def choose_thresholds(
     Args:
         event_peaks: (E,) highest smoothed posterior within each event's window.
         background_peaks: (N,) highest smoothed posteriors outside, one for each stretch that can fire once.
+        shared_peaks: (M,) all peaks in windows that overlap, any of which may hit. No threshold is there for them, but
+            none is placed beyond the next of them: it would miss what that one hits.
 
     Returns:
         (S,) different thresholds, ascending.
     """
-    peaks = np.unique(np.concatenate([event_peaks, background_peaks, [0.0]]))
+    peaks = np.unique(np.concatenate([event_peaks, background_peaks, shared_peaks, [0.0]]))
     silent = _between(peaks[-1:], np.ones(1))[0] if peaks[-1] < 1 else np.nextafter(peaks[-1], 2.0)
     above = np.append(_between(peaks[:-1], peaks[1:]), silent)  # above[i] parts peaks[i] from the next one
 

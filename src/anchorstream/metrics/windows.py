@@ -64,7 +64,8 @@ class EventWindows:
         shared = overlaps_next | np.roll(overlaps_next, 1)
         self._alone = order[~shared]
         self._alone_start, self._alone_end = starts[~shared], ends[~shared]
-        self._shared = order[shared].tolist()
+        #: The events whose windows overlap with others, in the order in which they begin.
+        self.shared: list[int] = order[shared].tolist()
         self._shared_start, self._shared_end = starts[shared], ends[shared]
         self._shared_reach = np.maximum.accumulate(self._shared_end)
 
@@ -91,7 +92,7 @@ class EventWindows:
         found = candidate < len(times_s)
         found[found] = times_s[candidate[found]] <= self._alone_end[found]
         hit[self._alone[found]] = candidate[found]
-        if self._shared:
+        if self.shared:
             self._match_shared(times_s, hit)
         return hit
 
@@ -126,7 +127,7 @@ class EventWindows:
             while waiting and waiting[0][0] < time_s:
                 heapq.heappop(waiting)
             if waiting:
-                hit[self._shared[heapq.heappop(waiting)[1]]] = detection
+                hit[self.shared[heapq.heappop(waiting)[1]]] = detection
 
     def exposure_s(self, duration_s: float) -> float:
         """Seconds of ``[0, duration_s]`` in which nothing happens: before a window starts and after it is over."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -137,7 +138,7 @@ def _listing(rows: Sequence[Row], parse: Callable[[Row], tuple[T, Hashable]]) ->
     written: dict[str, str] = {}
     places: dict[Hashable, str] = {}
     for row in rows:
-        file = row.text("file")
+        file = unicodedata.normalize("NFC", row.text("file"))
         name = recording_name(file)
         if written.setdefault(name, file) != file:
             raise row.fail(

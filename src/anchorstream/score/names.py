@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
@@ -14,8 +15,11 @@ _ENDINGS = (
 
 
 def recording_name(file: str) -> str:
-    """The name of a recording without the ending of sound files: ``noise/a.wav`` is ``noise/a``."""
-    name = file.replace("\\", "/").removeprefix("./")
+    """The name of a recording without the ending of sound files: ``noise/a.wav`` is ``noise/a``.
+
+    However its accents are written: systems differ in that.
+    """
+    name = unicodedata.normalize("NFC", file).replace("\\", "/").removeprefix("./")
     ending = next((ending for ending in _ENDINGS if name.lower().endswith(ending)), "")
     return name[: len(name) - len(ending)] or name
 

@@ -209,6 +209,8 @@ def _rttm(path: Path, text: str) -> Iterator[Row]:
             "start_s": start_s,
             "end_s": round(start_s + times.seconds("duration"), 9),
         }
+        if word == name == _RTTM_NOTHING:
+            raise row.fail(f"expected a word or a name, got {_RTTM_NOTHING} for both")
         if word == _RTTM_NOTHING:
             cells["label"] = name
         else:
@@ -237,8 +239,16 @@ def _audacity(path: Path, text: str) -> Iterator[Row]:
 
 
 def _json(where: str, text: str) -> object:
+    def once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+        values = dict(pairs)
+        if len(values) < len(pairs):
+            raise ScoreInputError(f"{where}: a name stands twice in {[name for name, _ in pairs]}")
+        return values
+
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, object_pairs_hook=once)
+    except ScoreInputError:
+        raise
     except (ValueError, RecursionError) as error:
         raise ScoreInputError(f"{where}: no JSON: {error}") from error
     return value

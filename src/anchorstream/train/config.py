@@ -119,6 +119,11 @@ class Config(_Section):
     positive_share: float = Field(
         default=1.0, gt=0, le=1, description="share of the recordings of the positives that are trained on"
     )
+    synthetic_speech: bool = Field(
+        default=False,
+        description="whether synthetic speech stands beside recordings: half of what is trained on, and what dev and "
+        "test have none of",
+    )
     rooms: int = Field(default=64, ge=0, description="room impulse responses to draw from")
     model: ModelConfig = ModelConfig()
     loss: str = "sal"
@@ -128,6 +133,13 @@ class Config(_Section):
     start_from: str | None = Field(
         default=None,
         description="a run's folder, or the name of a model that ships, whose weights are trained on",
+    )
+    start_share: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of those weights in the result, which is their mean with the trained ones: what is "
+        "trained on little forgets less (Wortsman et al., CVPR 2022)",
     )
     seed: int = Field(default=1, ge=0)
 
@@ -169,6 +181,14 @@ class Config(_Section):
             loss(*loss_inputs(logits, background, self.model.outputs), no_anchor)
         except (TypeError, ValueError) as error:
             raise ValueError(f"{error}; set losses.{self.loss}.OPTION") from error
+        return self
+
+    @model_validator(mode="after")
+    def _no_share_of_nothing(self) -> Config:
+        if self.start_share and self.start_from is None:
+            raise ValueError(
+                "start_share: there are no weights to keep a share of; give start_from, or --from"
+            )
         return self
 
     @model_validator(mode="after")

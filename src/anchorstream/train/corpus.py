@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from anchorstream.data.beside import beside, evened
 from anchorstream.data.clip import SPLITS, Split, Stream
 from anchorstream.data.corpus import Corpus, load_corpus
 from anchorstream.data.mix import StreamMixer, evaluation_streams
@@ -53,7 +54,20 @@ def corpus_of(
     else:
         folder = Path(config.data).expanduser()
         corpus = load_corpus(folder, keywords=task.keywords or None, known=known, progress=progress)
+        if config.synthetic_speech:
+            corpus = with_synthetic(config, corpus, progress)
     return replace(task.prepare(corpus, config.data), wrists=wrists)
+
+
+def with_synthetic(config: Config, recordings: Corpus, progress: Progress | None = None) -> Corpus:
+    """Recordings, and the synthetic speech of ``config`` beside them.
+
+    Raises:
+        ImportError: if eSpeak NG is not installed.
+    """
+    from anchorstream.data.synthetic import synthetic_corpus
+
+    return beside(recordings, synthetic_corpus(config.task.keywords, seed=0, progress=progress))
 
 
 def wrists_of(config: Config) -> dict[Split, list[MotionBackground]]:
@@ -72,8 +86,9 @@ def wrists_of(config: Config) -> dict[Split, list[MotionBackground]]:
 def training_mixer(config: Config, corpus: Corpus) -> StreamMixer:
     """The endless, seeded supply of training streams."""
     rooms = make_rooms(config.rooms, seed=config.seed) if config.mix.room_probability > 0 else []
+    clips = thinned(corpus.select(split="train"), config.task.spoken, config.positive_share, config.seed)
     return StreamMixer(
-        thinned(corpus.select(split="train"), config.task.spoken, config.positive_share, config.seed),
+        evened(clips) if config.synthetic_speech else clips,
         targets=config.task.spoken,
         settings=config.mix,
         seed=config.seed,

@@ -19,6 +19,8 @@ DATA_FILE = "data.json"
 CHECKPOINT_FOLDER = "checkpoints"
 MODEL_FOLDER = "model"
 SUMMARY_FILE = "training.json"
+#: Where a decoder was given to the run, and its thresholds not chosen on its own dev streams.
+DECODER_FILE = "decoder.json"
 
 # Whatever has checkpoints goes on after its last epoch, and notes everything anew.
 _REPAIR = f"bring it back from a copy, or remove {SUMMARY_FILE} and train into that folder again"
@@ -32,7 +34,8 @@ class Run:
         folder: holds the configuration, checkpoints, logs, and in the end the chosen model.
         config: what it was trained with.
         summary: epochs, the chosen epoch, its dev miss rate; ``None`` until training has finished.
-        decoder: with thresholds that were chosen on dev after the training; ``None`` for those of the training.
+        decoder: with thresholds that were chosen on dev after the training, or that it has from the detector which it
+            goes on from; ``None`` for those of the training.
     """
 
     folder: Path
@@ -69,7 +72,9 @@ def open_run(folder: Path) -> Run:
         )
     summary_file = folder / SUMMARY_FILE
     summary = read_object(summary_file) if summary_file.is_file() else None
-    return Run(folder, load_config(folder / CONFIG_FILE), summary)
+    decoder_file = folder / DECODER_FILE
+    decoder = DecoderSettings.from_dict(read_object(decoder_file)) if decoder_file.is_file() else None
+    return Run(folder, load_config(folder / CONFIG_FILE), summary, decoder)
 
 
 def read_object(path: Path) -> dict[str, Any]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.models.weights import read_weights
 from anchorstream.shipped import UnknownModelError, weights_path
@@ -16,6 +18,8 @@ from anchorstream.train.run import CONFIG_FILE, open_run, write_beside
 
 #: Within a run's folder.
 START_FILE = "start.json"
+#: There too, where the result is to have a share of them: the weights themselves.
+START_WEIGHTS = "start.safetensors"
 
 _HEAD = "network.head."
 
@@ -58,7 +62,7 @@ def begin_with(detector: StreamingDetector, source: str) -> Start:
         ConfigError: if there is no such source, or its network or front end is another one; the message says what
             differs and how to ask for the same.
     """
-    theirs = _detector_of(source)
+    theirs = detector_of(source)
     differences = _differences(theirs, detector)
     if differences:
         listed = "\n".join(f"  - {line}" for line in differences)
@@ -69,6 +73,25 @@ def begin_with(detector: StreamingDetector, source: str) -> Start:
     own = detector.state_dict()
     detector.load_state_dict({name: own[name] if name in fresh else tensor for name, tensor in state.items()})
     return Start(source, _digest(theirs), theirs.labels, fresh)
+
+
+def blend(detector: StreamingDetector, start: StreamingDetector, share: float) -> None:
+    """Moves the weights of ``detector`` towards those that it began with, statistics of normalisations among them.
+
+    What was trained on little has forgotten much; a mean of both keeps most of either (Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022).
+
+    Args:
+        detector: as it was trained; changed.
+        start: as it began.
+        share: of ``start`` in the result, in [0, 1].
+    """
+    began = start.state_dict()
+    state = {
+        name: torch.lerp(tensor, began[name], share) if tensor.is_floating_point() else tensor
+        for name, tensor in detector.state_dict().items()
+    }
+    detector.load_state_dict(state)
 
 
 def read_start(folder: Path) -> Start | None:
@@ -85,7 +108,15 @@ def write_start(folder: Path, start: Start) -> None:
     write_beside(folder / START_FILE, json.dumps(start.to_dict(), indent=1))
 
 
-def _detector_of(source: str) -> StreamingDetector:
+def detector_of(source: str) -> StreamingDetector:
+    """The detector that a training goes on from.
+
+    Args:
+        source: a run's folder, a ``.safetensors`` file, or the name of a model that ships.
+
+    Raises:
+        ConfigError: if there is none, or it cannot be read.
+    """
     try:
         path = weights_path(source)
         if (path / CONFIG_FILE).is_file():

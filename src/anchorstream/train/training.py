@@ -16,12 +16,13 @@ from anchorstream import losses
 from anchorstream.data.audit import Skipped
 from anchorstream.data.corpus import Corpus
 from anchorstream.models.detector import StreamingDetector
+from anchorstream.models.weights import read_weights, write_weights
 from anchorstream.train.cached_streams import cached_streams, labels_apart
 from anchorstream.train.callbacks import read_progress
 from anchorstream.train.config import Config
 from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import Progress, corpus_of, scored_streams, training_mixer
-from anchorstream.train.divisions import keep_splits, known_splits
+from anchorstream.train.divisions import SPLITS_FILE, keep_splits, known_splits
 from anchorstream.train.engine import DetectorTraining, untrained_detector
 from anchorstream.train.fitting import fit, resumed_from, say
 from anchorstream.train.recipe import load_config
@@ -29,6 +30,7 @@ from anchorstream.train.run import (
     CHECKPOINT_FOLDER,
     CONFIG_FILE,
     DATA_FILE,
+    DECODER_FILE,
     MODEL_FOLDER,
     SUMMARY_FILE,
     Run,
@@ -36,7 +38,15 @@ from anchorstream.train.run import (
     write_beside,
 )
 from anchorstream.train.scoring import FeatureStreams, curves, mean_frontier_area
-from anchorstream.train.start import Start, begin_with, read_start, write_start
+from anchorstream.train.start import (
+    START_FILE,
+    START_WEIGHTS,
+    Start,
+    begin_with,
+    blend,
+    read_start,
+    write_start,
+)
 from anchorstream.train.streams import TrainingStreams
 
 # Of two configurations, as many as fit into a message.
@@ -97,6 +107,8 @@ def train(
             detector.fit_normalisation(features)
     if start is not None and not resumed_from(folder):
         begin_with(detector, start.source)
+        if config.start_share:
+            write_weights(detector, folder / START_WEIGHTS)
     seen = [features] if labels_apart(config) else [features, sample["targets"], sample["anchors"]]
     cached = stream_cache and cached_streams(streams, detector, config, corpus, stream_cache, seen)
     dev_streams = scored_streams(config, corpus, "dev", snr_db=config.dev.snr_db, hours=config.dev.hours)
@@ -110,6 +122,8 @@ def train(
     detector.load_state_dict(
         {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
     )
+    if config.start_share:
+        blend(detector, read_weights(folder / START_WEIGHTS), config.start_share)
     if module.trainer.is_global_zero:
         detector.save(folder / MODEL_FOLDER)
         write_beside(folder / SUMMARY_FILE, json.dumps(_summary(run, detector, dev, start), indent=1))
@@ -131,6 +145,10 @@ def _claim(folder: Path, config: Config) -> None:
                 "or remove that folder"
             )
     else:
+        if known.is_file() and known.read_text(encoding="utf-8") != config.to_yaml():
+            # What another run has left, which had not come to its first epoch, is none of this one's.
+            for name in (SPLITS_FILE, START_FILE, START_WEIGHTS, DECODER_FILE):
+                (folder / name).unlink(missing_ok=True)
         write_beside(known, config.to_yaml())
 
 
@@ -157,6 +175,11 @@ def _start(config: Config, folder: Path) -> Start | None:
     start = read_start(folder) if resumed_from(folder) else None
     if start is None:
         start = begin_with(untrained_detector(config), config.start_from)
+        if config.start_share and start.fresh:
+            raise ConfigError(
+                f"start_share={config.start_share:g} keeps a share of weights that {config.start_from} has for "
+                f"other labels ({', '.join(start.labels)}); leave it away, or train on the same labels"
+            )
         write_start(folder, start)
     say(f"training goes on from {start}")
     return start
