@@ -78,6 +78,8 @@ def small(tones: Path):
                 "optimiser.batch_size=16",
                 "optimiser.threads=1",
                 "dev.hours=0.05",
+                # A tone at another speed is another tone.
+                "augment.speed=[1.0, 1.0]",
                 *overrides,
             ],
         )

@@ -22,6 +22,7 @@ from tables import (
     DIFFERENCES,
     differences_table,
     power_row,
+    reference_table,
     systems_table,
     table,
     told,
@@ -236,6 +237,11 @@ def _variants(study: str, tree: Tree, found: Found, pictures: Path | None) -> li
         of = sorted(of, key=lambda system: about["losses"].index(system.loss))
         page += [f"### {_named(study, task, network)}", "", *missing]
         page += [_about(of, left_out), *variants_table(of, rate)]
+        if reference := about.get("reference"):
+            page += [
+                f"Differences at {rate:g} FA/h to {told(reference)}:",
+                *reference_table(of, reference, rate),
+            ]
         picture = f"evidence-{study}-{task}-{network}.png"
         if study in _AXES and pictures is not None:
             axis, log = _AXES[study]

@@ -124,6 +124,20 @@ def variants_table(found: Sequence[System], rate: float) -> list[str]:
     return table(head, rows)
 
 
+def reference_table(found: Sequence[System], reference: Mapping[str, Any], rate: float) -> list[str]:
+    """A row for each loss in each variant that is not the reference: its difference to the same loss there."""
+    rows = []
+    for system in found:
+        there = at_variant(found, system.loss, reference)
+        change = paired(system, there, rate) if there and there is not system else None
+        if there is None or change is None:
+            continue
+        area = difference(paired(system, there, rate, "areas"))
+        rows.append([system.loss, told(system.variant), difference(change), relative(change), area])
+    head = ["loss", "", f"against {told(reference)}, points", "relative", "area against it, points"]
+    return table(head, rows) if rows else []
+
+
 def variants(found: Sequence[System]) -> list[Mapping[str, Any]]:
     """What a study varied, in ascending order; only what some loss has under its own name."""
     own = [system.variant for system in found if system.variant]

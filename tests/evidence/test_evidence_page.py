@@ -18,6 +18,7 @@ from anchorstream.train.run import Run
 from estimates import Paired, System, paired, rank_correlation, seeds_needed, streams_of, systems
 from records import RecordError, append, read_all, record
 from studies import cells, expected, read_studies
+from tables import reference_table
 from verdict import sentence, verdict
 
 ROOT = Path(__file__).parents[2]
@@ -125,6 +126,25 @@ def test_the_interval_over_seeds_is_students() -> None:
     assert change.over_seeds == pytest.approx((-0.5 - 6.3531, -0.5 + 6.3531), abs=1e-3)
     assert change.relative == -1.0
     assert paired(system("sal", [0, 0]), System("ce", {}, []), 1.0) is None
+
+
+def test_a_variant_is_compared_with_the_reference_of_its_own_loss() -> None:
+    def system(loss, speed, misses):
+        point = {"rate": 1.0, "misses": misses, "areas": [2 * one for one in misses]}
+        line = {"seed": 1, "events": [10, 10], "speakers": ["a", "b"], "points": [point]}
+        return System(loss, {"speed": speed}, [line])
+
+    found = [
+        system("ce", [1.0, 1.0], [4, 6]),
+        system("ce", [0.8, 1.25], [2, 3]),
+        system("sal", [0.8, 1.25], [0, 0]),
+    ]
+    rows = [row for row in reference_table(found, {"speed": [1.0, 1.0]}, 1.0) if row.startswith("| ce")]
+    assert len(rows) == 1
+    assert "| speed [0.8, 1.25] | -25.0, " in rows[0]
+    assert "| -50% | -50.0, " in rows[0]
+    # SAL has none, and is not compared with cross entropy's.
+    assert not any("sal" in row for row in reference_table(found, {"speed": [1.0, 1.0]}, 1.0))
 
 
 def test_seeds_with_streams_of_their_own_are_put_together() -> None:
