@@ -26,6 +26,7 @@ from anchorstream.train.config import Config
 from anchorstream.train.config_error import ConfigError
 from anchorstream.train.corpus import scored_streams
 from anchorstream.train.divisions import SPLITS_FILE, known_splits
+from anchorstream.train.fitting import say
 from anchorstream.train.recipe import load_config
 from anchorstream.train.run import CONFIG_FILE, DECODER_FILE, Run, open_run, write_beside
 from anchorstream.train.scoring import FeatureStreams
@@ -172,10 +173,13 @@ def adapt(
         clips = tuple(
             replace(clip, split="test") if clip.id in held_out else clip for clip in recordings.clips
         )
+        say(f"for the figure, {number} of {len(dealt)}: without {len(held_out)} of {len(spoken)} recordings")
         # What there is to know of the recordings is said once, of all of them.
         corpus = _quiet(beside(replace(recordings, clips=clips), synthetic))
         run = _trained(config, folder / "folds" / str(number), corpus)
         parts.append(_heard(source, run, corpus, len(held_out)))
+    if dealt:
+        say("with all recordings")
     _trained(config, folder, beside(recordings, synthetic))
     write_beside(folder / DECODER_FILE, json.dumps(source.decoder.to_dict()))
     held = _sum(parts)
