@@ -101,9 +101,9 @@ def test_scoring_hears_everything(made) -> None:
     np.testing.assert_allclose(scored[0].posteriors, expected.numpy(), atol=1e-7)
 
 
-def test_the_recipe_shows_every_option_and_has_augmentation_off() -> None:
+def test_the_recipe_shows_every_option_and_has_augmentation_off_but_for_the_speed() -> None:
     config = load_config("keyword")
-    assert config.augment == AugmentSettings()
+    assert config.augment == AugmentSettings(speed=(0.8, 1.25))
     assert (config.mix.half_keyword_share, config.mix.random_start) == (0.0, False)
     from importlib import resources
 
