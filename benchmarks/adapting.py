@@ -17,13 +17,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from anchorstream.compare.adapting import Source, adapt, adapted_config, source_of
+from anchorstream.compare.adapting import adapt, adapted_config, count, source_of
 from anchorstream.data.corpus import Corpus, load_corpus
 from anchorstream.data.mix import EvaluationStreams, evaluation_streams
-from anchorstream.decode import Decoder
-from anchorstream.frames import FrameClock
-from anchorstream.metrics import match
-from anchorstream.models.detector import StreamingDetector
 from anchorstream.train.config import Config
 from anchorstream.train.scoring import FeatureStreams
 
@@ -46,22 +42,6 @@ def streams_without(config: Config, corpus: Corpus, ids: Sequence[str], hours: f
     kept = [clip for clip in corpus.clips if clip.id not in ids]
     mix = replace(config.task.scored_mix, snr_db=(SNR_DB, SNR_DB))
     return evaluation_streams(kept, targets=config.task.spoken, settings=mix, seed=0, hours=hours)
-
-
-def counts(
-    source: Source, config: Config, detector: StreamingDetector, streams: FeatureStreams, speaker: str
-) -> dict[str, int]:
-    """Misses and events of the person and of others, and false alarms, at the threshold of ``source``."""
-    found = dict.fromkeys(("missed", "spoken", "others_missed", "others_spoken", "false_alarms"), 0)
-    for scored in streams.posteriors(detector):
-        decoder = Decoder(source.decoder, scored.labels, FrameClock(scored.hop_s, scored.delay_s))
-        matching = match(decoder.push(scored.posteriors), scored.events, config.task.window)
-        for place, event in enumerate(scored.events):
-            who = "" if event.speaker == speaker else "others_"
-            found[f"{who}spoken"] += 1
-            found[f"{who}missed"] += place in matching.misses
-        found["false_alarms"] += len(matching.false_alarms)
-    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -99,17 +79,18 @@ def main(argv: Sequence[str] | None = None) -> int:
         source.detector(), config.task, streams_without(config, corpus, taken, args.hours)
     )
     rows = []
-    for count in [0, *args.counts]:
+    for number in [0, *args.counts]:
         detector = source.detector()
-        if count:
-            name = f"{args.model}-{args.speaker}-{count}".replace("/", "-")
-            own = own_folder(args.data, args.out / f"{name}-recordings", taken[:count])
+        if number:
+            name = f"{args.model}-{args.speaker}-{number}".replace("/", "-")
+            own = own_folder(args.data, args.out / f"{name}-recordings", taken[:number])
             config = adapted_config(source, str(own), args.overrides)
             detector = adapt(source, config, args.out / name, folds=0)[0].model()
-        rows.append({"recordings": count, **counts(source, config, detector, streams, args.speaker)})
-        row = rows[-1]
+        window, theirs_is = config.task.window, lambda event: event.speaker == args.speaker
+        row = {"recordings": number, **count(detector, source.decoder, streams, window, theirs_is)}
+        rows.append(row)
         print(
-            f"{args.model}, {args.speaker}, {count} recordings: missed {row['missed']} of {row['spoken']} "
+            f"{args.model}, {args.speaker}, {number} recordings: missed {row['missed']} of {row['spoken']} "
             f"({row['missed'] / row['spoken']:.1%}); of others {row['others_missed']} of {row['others_spoken']}; "
             f"{row['false_alarms']} false alarms in {args.hours:g} h",
             flush=True,

@@ -8,7 +8,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import non_negative_int
+from anchorstream.cli.arguments import add_overrides, non_negative_int
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
@@ -33,9 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "model", metavar="MODEL", help="a model that ships (`anchorstream models`), or a run's folder"
     )
     parser.add_argument("data", metavar="DIR", help="the recordings: positive/, or a manifest.jsonl")
-    parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe `adapt`"
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/MODEL-adapted)"
     )

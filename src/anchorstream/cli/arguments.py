@@ -52,6 +52,17 @@ def add_recipe(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_overrides(parser: argparse.ArgumentParser) -> None:
+    """Declares what a command changes of its recipe."""
+    parser.add_argument(
+        "overrides",
+        metavar="key=value",
+        nargs="*",
+        default=[],
+        help="overrides of the recipe, such as seed=2 optimiser.epochs=10",
+    )
+
+
 def add_jobs(parser: argparse.ArgumentParser) -> None:
     """Declares how many trainings a command runs at a time."""
     parser.add_argument(

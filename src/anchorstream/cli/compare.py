@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import add_jobs, hours, names, number, positive_int
+from anchorstream.cli.arguments import add_jobs, add_overrides, hours, names, number, positive_int
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
 
@@ -43,9 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         nargs="?",
         help="a YAML file, or the name of a shipped recipe: keyword, onset, trigger",
     )
-    parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe"
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--losses",
         type=names,

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from anchorstream.cli.arguments import add_jobs, hours, names, number, positive_int
+from anchorstream.cli.arguments import add_jobs, add_overrides, hours, names, number, positive_int
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 from anchorstream.cli.training import train_all
@@ -67,9 +67,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="let every training mix its streams by itself; by default those of a seed share them on disk",
     )
     parser.add_argument("--json", action="store_true", help="print the result as one JSON object")
-    parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe"
-    )
+    add_overrides(parser)
 
 
 def run(args: argparse.Namespace) -> int:

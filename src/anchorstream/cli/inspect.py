@@ -7,6 +7,7 @@ import json
 import sys
 from pathlib import Path
 
+from anchorstream.cli.arguments import add_overrides
 from anchorstream.cli.progress import loading_bar
 
 EXAMPLE = """\
@@ -23,9 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     parser.add_argument("recipe", metavar="RECIPE", help="a YAML file, or the name of a shipped recipe")
-    parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", default=[], help="overrides, such as seed=2 loss=ce"
-    )
+    add_overrides(parser)
     parser.add_argument("--streams", type=int, default=4, metavar="N", help="how many (default: 4)")
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="where the pictures go (default: runs/RECIPE-inspect)"

@@ -8,7 +8,7 @@ import os
 import shlex
 from pathlib import Path
 
-from anchorstream.cli.arguments import add_recipe
+from anchorstream.cli.arguments import add_overrides, add_recipe
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import loading_bar
 
@@ -28,9 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     add_recipe(parser)
-    parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", default=[], help="overrides, such as seed=2 loss=ce"
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--out", type=Path, metavar="DIR", help="the run's folder (default: runs/RECIPE-LOSS-seedN)"
     )

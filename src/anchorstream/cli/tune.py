@@ -11,7 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from anchorstream.cli.arguments import add_jobs, add_recipe, names, non_negative_int, positive_int
+from anchorstream.cli.arguments import (
+    add_jobs,
+    add_overrides,
+    add_recipe,
+    names,
+    non_negative_int,
+    positive_int,
+)
 from anchorstream.cli.called import called
 from anchorstream.cli.progress import bars, loading_bar
 
@@ -35,9 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declares the arguments of this command."""
     parser.epilog = EXAMPLE
     add_recipe(parser)
-    parser.add_argument(
-        "overrides", metavar="key=value", nargs="*", default=[], help="overrides of the recipe"
-    )
+    add_overrides(parser)
     parser.add_argument(
         "--losses", "--loss", type=names, default="", metavar="A,B,...", help="default: the recipe's"
     )

@@ -18,7 +18,7 @@ from anchorstream.data.manifest import MANIFEST_NAME
 from anchorstream.data.synthetic import synthetic_corpus
 from anchorstream.decode import Decoder, DecoderSettings
 from anchorstream.frames import FrameClock
-from anchorstream.metrics import match
+from anchorstream.metrics import Event, MatchWindow, match
 from anchorstream.models.detector import StreamingDetector
 from anchorstream.shipped import UnknownModelError, read_card, weights_path
 from anchorstream.tasks import KeywordTask
@@ -232,26 +232,62 @@ def _quiet(corpus: Corpus) -> Corpus:
     return replace(corpus, audit=replace(corpus.audit, notes=()))
 
 
+def count(
+    detector: StreamingDetector,
+    decoder: DecoderSettings,
+    streams: FeatureStreams,
+    window: MatchWindow,
+    own: Callable[[Event], bool],
+) -> dict[str, int]:
+    """How often a detector misses whom it is adapted to, and others, and fires for nothing.
+
+    Args:
+        detector: the network.
+        decoder: with its thresholds.
+        streams: what it hears.
+        window: how far from an event a detection may lie to be its hit.
+        own: whether an event is one of those whom it is adapted to.
+
+    Returns:
+        ``spoken`` and ``missed`` of those, ``others_spoken`` and ``others_missed``, and ``false_alarms``.
+    """
+    counts = dict.fromkeys(("spoken", "missed", "others_spoken", "others_missed", "false_alarms"), 0)
+    for scored in streams.posteriors(detector):
+        clock = FrameClock(scored.hop_s, scored.delay_s)
+        found = match(Decoder(decoder, scored.labels, clock).push(scored.posteriors), scored.events, window)
+        missed = set(found.misses)
+        for place, event in enumerate(scored.events):
+            who = "" if own(event) else "others_"
+            counts[f"{who}spoken"] += 1
+            counts[f"{who}missed"] += place in missed
+        counts["false_alarms"] += len(found.false_alarms)
+    return counts
+
+
 def _heard(source: Source, run: Run, corpus: Corpus, recordings: int) -> HeldOut:
     task = run.config.task
     mixed = scored_streams(run.config, corpus, "test", snr_db=_SNR_DB, hours=_HOURS)
     streams = FeatureStreams(run.model(), task, mixed)
-    counts = []
-    for detector in (source.detector(), run.model()):
-        misses = events = false_alarms = 0
-        for scored in streams.posteriors(detector):
-            decoder = Decoder(source.decoder, scored.labels, FrameClock(scored.hop_s, scored.delay_s))
-            found = match(decoder.push(scored.posteriors), scored.events, task.window)
-            own = {
-                place for place, event in enumerate(scored.events) if not is_synthetic(event.clip_id or "")
-            }
-            events += len(own)
-            misses += len(own.intersection(found.misses))
-            false_alarms += len(found.false_alarms)
-        counts.append((misses, false_alarms))
+    before, after = (
+        count(
+            detector,
+            source.decoder,
+            streams,
+            task.window,
+            lambda event: not is_synthetic(event.clip_id or ""),
+        )
+        for detector in (source.detector(), run.model())
+    )
     hours = sum(stream.duration_s for stream in mixed) / 3600
-    (before, alarms_before), (after, alarms) = counts
-    return HeldOut(recordings, events, before, after, hours, alarms_before, alarms)
+    return HeldOut(
+        recordings,
+        after["spoken"],
+        before["missed"],
+        after["missed"],
+        hours,
+        before["false_alarms"],
+        after["false_alarms"],
+    )
 
 
 def _sum(parts: Sequence[HeldOut]) -> HeldOut | None:

@@ -17,6 +17,7 @@ from anchorstream.data.motion import MotionBackground
 from anchorstream.data.motion.folder import load_backgrounds
 from anchorstream.data.motion.worn import Modality, without
 from anchorstream.data.rooms import make_rooms
+from anchorstream.data.synthetic import synthetic_corpus
 from anchorstream.data.thinning import thinned
 from anchorstream.data.utterance import HALVES, half_in
 from anchorstream.train.config import SYNTHETIC, Config
@@ -46,28 +47,14 @@ def corpus_of(
     # Before the sound, which takes longer: a wrong recording of motion is named at once.
     wrists = wrists_of(config)
     if config.data == SYNTHETIC:
-        # Imported here: recordings of one's own need no eSpeak NG.
-        from anchorstream.data.synthetic import synthetic_corpus
-
         # One corpus for every training seed: seeds are to differ in their training, not in their test.
         corpus = synthetic_corpus(task.keywords, seed=0, progress=progress)
     else:
         folder = Path(config.data).expanduser()
         corpus = load_corpus(folder, keywords=task.keywords or None, known=known, progress=progress)
         if config.synthetic_speech:
-            corpus = with_synthetic(config, corpus, progress)
+            corpus = beside(corpus, synthetic_corpus(task.keywords, seed=0, progress=progress))
     return replace(task.prepare(corpus, config.data), wrists=wrists)
-
-
-def with_synthetic(config: Config, recordings: Corpus, progress: Progress | None = None) -> Corpus:
-    """Recordings, and the synthetic speech of ``config`` beside them.
-
-    Raises:
-        ImportError: if eSpeak NG is not installed.
-    """
-    from anchorstream.data.synthetic import synthetic_corpus
-
-    return beside(recordings, synthetic_corpus(config.task.keywords, seed=0, progress=progress))
 
 
 def wrists_of(config: Config) -> dict[Split, list[MotionBackground]]:
